@@ -1,0 +1,131 @@
+"""A section's body: the JSON text that is stored, hashed and never rebuilt (spec section 1).
+
+    {"volume": Decimal("0.1000"), "id": 9007199254740993}  ->  {"id":"9007199254740993","volume":"0.1000"}
+
+Compact, keys sorted, UTF-8. What JSON cannot carry exactly is written as a string.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from flasktrack.errors import InvalidRecord
+
+MAX_SECTION_BYTES = 1024 * 1024
+MAX_EXACT_INTEGER = 2**53 - 1  # beyond it an IEEE 754 double, which is JSON's number, skips integers
+MAX_DEPTH = 200  # orjson stops at 254; a snapshot that deep is a mistake anyway
+
+
+def encode_body(section: str, value: Any) -> str:
+    """The body of a section's value.
+
+    Raises InvalidRecord, naming the section, for NaN, infinities, U+0000, lone surrogates, keys that are not
+    text, values that have no JSON form, nesting beyond 200 levels, and bodies over 1 MiB.
+    """
+    body = orjson.dumps(_exact(section, value, 0), option=orjson.OPT_SORT_KEYS)
+    if len(body) > MAX_SECTION_BYTES:
+        raise InvalidRecord(section, f"is {len(body):,} bytes of JSON; a section has at most {MAX_SECTION_BYTES:,}")
+    return body.decode()
+
+
+def check_characters(field: str, text: str) -> None:
+    """Raise InvalidRecord where text holds U+0000 or a lone surrogate: neither survives every database and UTF-8."""
+    if "\x00" in text:
+        raise InvalidRecord(field, "holds the character U+0000")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidRecord(field, "holds a lone surrogate, which is not a character") from None
+
+
+def _exact(section: str, value: Any, depth: int) -> Any:
+    """`value` with everything that JSON can't carry exactly turned into a string."""
+    kind = type(value)
+    if kind is str:
+        check_characters(section, value)
+        return value
+    if kind is bool or value is None:
+        return value
+    if kind is int:
+        return value if -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER else str(value)
+    if kind is float:
+        if not math.isfinite(value):
+            raise InvalidRecord(section, f"holds {value}, which is not a number that JSON knows")
+        return value
+    if depth > MAX_DEPTH:
+        raise InvalidRecord(section, f"is nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        exact = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidRecord(section, f"has the key {key!r}, which is not text")
+            check_characters(section, key)
+            exact[str(key)] = _exact(section, item, depth + 1)
+        return exact
+    if isinstance(value, (list, tuple)):
+        return [_exact(section, item, depth + 1) for item in value]
+    return _text_form(section, value, depth)
+
+
+def _text_form(section: str, value: Any, depth: int) -> Any:
+    if isinstance(value, Enum):
+        return str(_exact(section, value.value, depth + 1))
+    if isinstance(value, (str, int, float)):  # their subclasses; bool is final
+        base = str if isinstance(value, str) else int if isinstance(value, int) else float
+        return _exact(section, base(value), depth)
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise InvalidRecord(section, f"holds {value}, which is not a number that JSON knows")
+        return str(value)
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    raise InvalidRecord(section, f"holds a {type(value).__name__}, which has no JSON form")
+
+
+def parse_exact(text: str | bytes) -> Any:
+    """Parse JSON from outside without losing anything: the counterpart of `encode_body` for files.
+
+    A number that a double can't hold exactly becomes a string with its digits. Raises ValueError for text that is
+    not JSON, for NaN and infinities, and for an object that names a key twice (readers disagree on which counts).
+    """
+    return json.loads(
+        text, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_refuse, object_pairs_hook=_unique_keys
+    )
+
+
+def _parse_int(digits: str) -> int | str:
+    if len(digits) > 17:
+        return digits
+    return int(digits)  # encode_body turns what is beyond 2^53 - 1 into a string
+
+
+def _parse_float(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) and Decimal(repr(number)) == Decimal(digits) else digits
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice")
+    return found

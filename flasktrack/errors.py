@@ -1,0 +1,70 @@
+"""Errors that are meant for the user: each says what happened and what to do.
+
+Everything that FlaskTrack raises on purpose derives from `FlaskTrackError`. The command line prints
+`str(error)` as its one line and exits with 2; a page shows the same sentence.
+"""
+
+from __future__ import annotations
+
+
+class FlaskTrackError(Exception):
+    """What happened (`what`) and what the user can do about it (`advice`)."""
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        self.what = what
+        self.advice = advice
+        super().__init__(f"{what} {advice}".strip())
+
+
+class InvalidRecord(FlaskTrackError):
+    """An event that spec section 1 refuses; `field` names the offending field."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        self.problem = problem
+        super().__init__(f"{field}: {problem}.", "Nothing was written.")
+
+
+class InvalidOrganization(FlaskTrackError):
+    """An organization id or time zone that can't be used."""
+
+
+class UnknownOrganization(FlaskTrackError):
+    """The database holds no such organization."""
+
+
+class RecordConflict(FlaskTrackError):
+    """A record_id that is already taken by a record with other content."""
+
+
+class ChainBroken(FlaskTrackError):
+    """The newest record and `chain_head` disagree, so nothing may be appended."""
+
+
+class DatabaseError(FlaskTrackError):
+    """The database can't be reached, read or written."""
+
+
+class SchemaError(DatabaseError):
+    """The database is not FlaskTrack's, or its schema is of another version."""
+
+
+class ImportFailed(FlaskTrackError):
+    """A file that can't be imported; `line` and `field` are given where they are known."""
+
+    def __init__(self, what: str, advice: str = "", *, line: int | None = None, field: str | None = None) -> None:
+        self.line = line
+        self.field = field
+        super().__init__(what, advice)
+
+
+class InvalidFilter(FlaskTrackError):
+    """A filter (on the command line or in a page's address) that makes no sense."""
+
+
+class ExportFailed(FlaskTrackError):
+    """An export that could not be written; nothing half-written is left behind."""
+
+
+class SettingsError(FlaskTrackError):
+    """An environment variable or option with an unusable value."""
