@@ -17,11 +17,12 @@ class FlaskTrackError(Exception):
 
 
 class InvalidRecord(FlaskTrackError):
-    """An event that spec section 1 refuses; `field` names the offending field."""
+    """An event that spec section 1 refuses: `field` names the field, `index` the event's place in its batch."""
 
     def __init__(self, field: str, problem: str) -> None:
         self.field = field
         self.problem = problem
+        self.index = 0
         super().__init__(f"{field}: {problem}.", "Nothing was written.")
 
 
@@ -34,7 +35,11 @@ class UnknownOrganization(FlaskTrackError):
 
 
 class RecordConflict(FlaskTrackError):
-    """A record_id that is already taken by a record with other content."""
+    """A record_id that already stands for a record with other content; `index` is the event's place in its batch."""
+
+    def __init__(self, what: str, advice: str = "", *, index: int = 0) -> None:
+        self.index = index
+        super().__init__(what, advice)
 
 
 class ChainBroken(FlaskTrackError):

@@ -1,0 +1,75 @@
+"""Organizations: one chain each, with a time zone in which its people read times."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from flasktrack.core.header import ZERO_HASH
+from flasktrack.core.record import check_organization_id
+from flasktrack.core.times import format_time, utc_now
+from flasktrack.errors import InvalidOrganization, UnknownOrganization
+from flasktrack.store.schema import chain_head, organization
+
+
+class Organization(NamedTuple):
+    """An organization; `created_at` is the spec's text form."""
+
+    id: str
+    name: str
+    time_zone: str
+    created_at: str
+
+
+def create_organization(
+    connection: Connection, organization_id: str, name: str | None = None, time_zone: str = "UTC"
+) -> Organization:
+    """Make an organization and the head of its empty chain, in the caller's transaction.
+
+    Raises InvalidOrganization for an id that is not a slug, an id that is taken, and an unknown time zone.
+    """
+    check_organization_id(organization_id)
+    check_time_zone(time_zone)
+    if connection.scalar(select(organization.c.id).where(organization.c.id == organization_id)) is not None:
+        raise InvalidOrganization(f"The organization {organization_id} exists already.", "Choose another id.")
+    made = Organization(organization_id, name or organization_id, time_zone, format_time(utc_now()))
+    connection.execute(insert(organization).values(**made._asdict()))
+    connection.execute(insert(chain_head).values(organization_id=organization_id, size=0, hash=ZERO_HASH))
+    return made
+
+
+def check_time_zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name such as Europe/Berlin. Raises InvalidOrganization for any other text."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError; "../x" a ValueError; "" an OSError
+        raise InvalidOrganization(
+            f"{name[:60]!r} is not a time zone.", "Give an IANA name such as Europe/Berlin, or UTC."
+        ) from None
+
+
+def list_organizations(engine: Engine) -> list[Organization]:
+    """All organizations of the database, by id."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(organization).order_by(organization.c.id)).all()
+    return [Organization(*row) for row in rows]
+
+
+def get_organization(engine: Engine, organization_id: str) -> Organization:
+    """One organization. Raises UnknownOrganization where the database holds no such one."""
+    with engine.connect() as connection:
+        return find_organization(connection, organization_id)
+
+
+def find_organization(connection: Connection, organization_id: str) -> Organization:
+    """As `get_organization`, within the caller's transaction."""
+    row = connection.execute(select(organization).where(organization.c.id == organization_id)).one_or_none()
+    if row is None:
+        known = connection.scalars(select(organization.c.id).order_by(organization.c.id).limit(5)).all()
+        raise UnknownOrganization(
+            f"There is no organization {organization_id[:80]!r} here.",
+            f"Known ones: {', '.join(known)}." if known else "The database holds none yet: import some records.",
+        )
+    return Organization(*row)

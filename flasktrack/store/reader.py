@@ -1,0 +1,164 @@
+"""Readers: always one organization's, streaming, and checking every record that they return.
+
+A record that fails its check is returned with its findings: neither hidden nor raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, select
+
+from flasktrack.core.check import check_record
+from flasktrack.core.finding import Finding
+from flasktrack.core.record import SECTIONS, Content, Record, Reference, Section
+from flasktrack.store.organizations import Organization, get_organization
+from flasktrack.store.schema import audit_payload, audit_record, chain_head
+from flasktrack.store.scope import previous_hash, scoped
+
+_ROWS_AT_ONCE = 200  # a row may carry 3 MiB of sections
+_RECORD_COLUMNS = tuple(audit_record.columns)
+_SECTION_COLUMNS = tuple(audit_payload.columns)[2:]
+_WIDTH = len(_RECORD_COLUMNS)
+
+
+class CheckedRecord(NamedTuple):
+    """A record, its sections (None where null, withheld or erased), and what is wrong with it."""
+
+    record: Record
+    before: Section | None
+    after: Section | None
+    context: Section | None
+    findings: tuple[Finding, ...]
+
+
+class Head(NamedTuple):
+    """What `chain_head` says of an organization."""
+
+    size: int
+    hash: bytes
+
+
+class RecordedContent(NamedTuple):
+    """A record and the content that it was made from."""
+
+    record: Record
+    content: Content
+
+    def agrees_with(self, content: Content) -> bool:
+        """Whether `content` is the same act; a section that was erased since can't speak against it."""
+        return all(
+            mine == theirs or (mine is None and name in SECTIONS and getattr(self.record, f"{name}_digest") is not None)
+            for name, mine, theirs in zip(Content._fields, self.content, content, strict=True)
+        )
+
+
+class Ledger:
+    """One organization's records, read-only. Raises UnknownOrganization where there is no such organization."""
+
+    def __init__(self, engine: Engine, organization_id: str) -> None:
+        self.engine = engine
+        self.organization: Organization = get_organization(engine, organization_id)
+
+    def stream(
+        self,
+        *conditions: ColumnElement[bool],
+        first: int | None = None,
+        last: int | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[CheckedRecord]:
+        """Records that meet all conditions, by seq from `first` to `last` (inclusive), in constant memory."""
+        seq = audit_record.c.seq
+        statement = self._checked().where(*conditions).order_by(seq.desc() if descending else seq).limit(limit)
+        if first is not None:
+            statement = statement.where(seq >= first)
+        if last is not None:
+            statement = statement.where(seq <= last)
+        with self.engine.connect() as connection:
+            streaming = connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
+            for row in streaming.execute(statement):
+                yield _checked_record(row)
+
+    def get(self, seq: int) -> CheckedRecord | None:
+        """The record at a position, or None where there is none."""
+        return next(self.stream(first=seq, last=seq), None)
+
+    def count(self, *conditions: ColumnElement[bool]) -> int:
+        """How many records meet all conditions."""
+        statement = scoped(self.organization.id, func.count()).where(*conditions)
+        with self.engine.connect() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def head(self) -> Head | None:
+        """The organization's head as it is stored; None where somebody removed it."""
+        with self.engine.connect() as connection:
+            return read_head(connection, self.organization.id)
+
+    def _checked(self) -> Select[Any]:
+        return _with_sections(self.organization.id, previous_hash())
+
+
+def read_head(connection: Connection, organization_id: str) -> Head | None:
+    """The stored head of an organization, in the caller's transaction."""
+    statement = select(chain_head.c.size, chain_head.c.hash).where(chain_head.c.organization_id == organization_id)
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else Head(*row)
+
+
+def find_recorded(connection: Connection, organization_id: str, record_ids: Sequence[str]) -> list[RecordedContent]:
+    """The records that have these record_ids, with the content that they were made from."""
+    statement = _with_sections(organization_id).where(audit_record.c.record_id.in_(record_ids))
+    return [_recorded_content(row) for row in connection.execute(statement)]
+
+
+def _with_sections(organization_id: str, *more: ColumnElement[Any]) -> Select[Any]:
+    same_record = and_(
+        audit_payload.c.organization_id == audit_record.c.organization_id, audit_payload.c.seq == audit_record.c.seq
+    )
+    return scoped(organization_id, *_RECORD_COLUMNS, *_SECTION_COLUMNS, *more).outerjoin_from(
+        audit_record, audit_payload, same_record
+    )
+
+
+def _record(row: Row[Any]) -> tuple[Record, bool]:
+    """The record of a row, and whether its `related` could be read."""
+    related = parse_related(row[18])
+    return Record(*row[:18], related or (), *row[19:_WIDTH]), related is not None
+
+
+def parse_related(text: str) -> tuple[Reference, ...] | None:
+    """The references in the column `related`; None where somebody made it unreadable."""
+    if text == "[]":
+        return ()
+    try:
+        items = orjson.loads(text)
+        return tuple(Reference(item["type"], item["id"]) for item in items)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _checked_record(row: Row[Any]) -> CheckedRecord:
+    record, readable = _record(row)
+    sections = {
+        name: _section(row[_WIDTH + 2 * place], row[_WIDTH + 2 * place + 1]) for place, name in enumerate(SECTIONS)
+    }
+    findings = check_record(record, sections, row[-1])
+    if not readable and not any(finding.code == "record_modified" for finding in findings):
+        detail = f"Record {record.seq} was altered: its related entities can't be read."
+        findings = (Finding("record_modified", record.organization_id, record.seq, record.seq, detail), *findings)
+    return CheckedRecord(record, sections["before"], sections["after"], sections["context"], findings)
+
+
+def _section(body: str | None, salt: bytes | None) -> Section | None:
+    """A section where either half is stored: half a section is not null, and fails its digest."""
+    return None if body is None and salt is None else Section(salt or b"", body or "")
+
+
+def _recorded_content(row: Row[Any]) -> RecordedContent:
+    record, _ = _record(row)
+    bodies = (row[_WIDTH], row[_WIDTH + 2], row[_WIDTH + 4])
+    own = {name: getattr(record, name) for name in Content._fields if name not in SECTIONS}
+    return RecordedContent(record, Content(**own, before=bodies[0], after=bodies[1], context=bodies[2]))

@@ -1,0 +1,77 @@
+"""Append-only, enforced by the database itself, whoever is connected (spec section 3).
+
+audit_record and record_link refuse UPDATE and DELETE; audit_payload refuses them too, but for an erasure, which sets
+a section's body and salt to null. Somebody who owns the database can drop a trigger; the chain is what catches that.
+"""
+
+from __future__ import annotations
+
+SECTIONS = ("before", "after", "context")
+REFUSAL = "the audit history is append-only"
+
+_FROZEN = ("audit_record", "record_link")
+_PROTECTED = (*_FROZEN, "audit_payload")
+
+
+def sqlite_triggers() -> list[str]:
+    """DDL for SQLite.
+
+    INSERT OR REPLACE deletes the row in its way without firing DELETE triggers (unless recursive_triggers is on),
+    so an INSERT onto a position, record_id or prev_hash that is taken is refused before it can replace anything.
+    """
+    raise_ = f"SELECT RAISE(ABORT, '{REFUSAL}')"
+    statements = []
+    for table in _PROTECTED:
+        statements.append(f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} BEGIN {raise_}; END")
+    for table in _FROZEN:
+        statements.append(f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} BEGIN {raise_}; END")
+    statements.append(
+        f"CREATE TRIGGER audit_payload_only_erase BEFORE UPDATE ON audit_payload WHEN NOT ({_only_erases('IS')}) "
+        f"BEGIN {raise_}; END"
+    )
+    for column in ("seq", "record_id", "prev_hash"):
+        statements.append(
+            f"CREATE TRIGGER audit_record_no_replace_{column} BEFORE INSERT ON audit_record WHEN EXISTS (SELECT 1 "
+            f"FROM audit_record WHERE organization_id = NEW.organization_id AND {column} = NEW.{column}) "
+            f"BEGIN {raise_}; END"
+        )
+    statements.append(
+        "CREATE TRIGGER audit_payload_no_replace BEFORE INSERT ON audit_payload WHEN EXISTS (SELECT 1 "
+        "FROM audit_payload WHERE organization_id = NEW.organization_id AND seq = NEW.seq) "
+        f"BEGIN {raise_}; END"
+    )
+    return statements
+
+
+def postgresql_triggers() -> list[str]:
+    """DDL for PostgreSQL: ALWAYS triggers, which session_replication_role = replica does not switch off."""
+    statements = [
+        f"CREATE FUNCTION flasktrack_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$"
+    ]
+    for table in _PROTECTED:
+        events = "DELETE" if table == "audit_payload" else "UPDATE OR DELETE"
+        statements += [
+            f"CREATE TRIGGER {table}_append_only BEFORE {events} ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION flasktrack_refuse()",
+            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION flasktrack_refuse()",
+            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_append_only",
+            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate",
+        ]
+    statements += [
+        "CREATE TRIGGER audit_payload_only_erase BEFORE UPDATE ON audit_payload FOR EACH ROW "
+        f"WHEN (NOT ({_only_erases('IS NOT DISTINCT FROM')})) EXECUTE FUNCTION flasktrack_refuse()",
+        "ALTER TABLE audit_payload ENABLE ALWAYS TRIGGER audit_payload_only_erase",
+    ]
+    return statements
+
+
+def _only_erases(same: str) -> str:
+    """A condition on OLD and NEW: each section is as it was, or its body and salt are both null now."""
+    keys = [f"NEW.organization_id {same} OLD.organization_id", f"NEW.seq {same} OLD.seq"]
+    sections = [
+        f"((NEW.{s} IS NULL AND NEW.{s}_salt IS NULL) OR (NEW.{s} {same} OLD.{s} AND NEW.{s}_salt {same} OLD.{s}_salt))"
+        for s in SECTIONS
+    ]
+    return " AND ".join(keys + sections)

@@ -1,0 +1,275 @@
+"""The one writer of records.
+
+    with writing(engine) as connection:                       # or the caller's own transaction
+        connection.execute(insert(sample)...)                 # the business change
+        append(connection, "northwind-labs", [Event(...)])    # and its record: both commit, or neither
+
+An append checks its events, takes the organization's head row for itself (so concurrent writers queue up there and
+get consecutive positions), gives each event its position and ordinals, links it to the record before, and moves the
+head. The lock is the head row's and not the newest record's: a writer that waits for a record's lock gets the record
+that was the newest when it began to wait, and would fork the chain.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import Connection, String, Table, and_, column, func, literal, select, update, values
+from sqlalchemy.orm import Session
+
+from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes, header_hash
+from flasktrack.core.record import Content, Event, Record, Reference, check_event, check_record_id
+from flasktrack.core.times import format_time, utc_now
+from flasktrack.errors import ChainBroken, InvalidRecord, RecordConflict, UnknownOrganization
+from flasktrack.store.reader import RecordedContent, find_recorded
+from flasktrack.store.schema import audit_payload, audit_record, chain_head, record_link
+from flasktrack.store.scope import scoped
+
+T = TypeVar("T")
+
+_LOOKUP = 400  # keys in one look-up; SQLite allows 999 parameters in its older builds
+
+
+def append(
+    transaction: Connection | Session,
+    organization_id: str,
+    events: Iterable[Event],
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> list[Record]:
+    """Append events in their order, inside the caller's transaction, and return their records.
+
+    `clock` is asked for each record's recorded_at; where it runs behind, the record before is taken instead, so that
+    recorded_at never goes back. An event whose record_id is recorded already gives the record that exists.
+
+    Raises InvalidRecord (`index` is the event's place among `events`) for an event that spec section 1 refuses,
+    RecordConflict for a record_id that stands for other content, UnknownOrganization, and ChainBroken where the
+    newest record is not what the head says. After any of them nothing was written.
+    """
+    connection = transaction.connection() if isinstance(transaction, Session) else transaction
+    checked = _check(events)  # before the lock is taken: others need not wait for it
+    if not checked:
+        return []
+    size, last_hash, last_time = _take_head(connection, organization_id)
+    known: dict[str | None, RecordedContent] = {}
+    for part in _parts([record_id for record_id, _ in checked if record_id]):
+        known.update((found.record.record_id, found) for found in find_recorded(connection, organization_id, part))
+    batch = _Batch(connection, organization_id, size, last_hash, last_time, clock)
+    batch.read_ordinals([content for record_id, content in checked if record_id not in known])
+    records = []
+    for index, (record_id, content) in enumerate(checked):
+        before = known.get(record_id)
+        if before is not None:
+            if not before.agrees_with(content):
+                raise _conflict(before.record, index)
+            records.append(before.record)
+            continue
+        record = batch.chain(record_id or _new_record_id(), content)
+        if record_id:
+            known[record_id] = RecordedContent(record, content)
+        records.append(record)
+    batch.write()
+    return records
+
+
+def _check(events: Iterable[Event]) -> list[tuple[str | None, Content]]:
+    checked = []
+    for index, event in enumerate(events):
+        try:
+            record_id = None if event.record_id is None else check_record_id(event.record_id)
+            checked.append((record_id, check_event(event)))
+        except InvalidRecord as problem:
+            problem.index = index
+            raise
+    return checked
+
+
+def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes, str]:
+    """Lock the organization's head; its size and hash, and the newest record's recorded_at.
+
+    The no-change UPDATE takes the row's lock in PostgreSQL and the write lock in SQLite, and returns the row as it is
+    once the lock was granted.
+    """
+    head = connection.execute(
+        update(chain_head)
+        .where(chain_head.c.organization_id == organization_id)
+        .values(size=chain_head.c.size)
+        .returning(chain_head.c.size, chain_head.c.hash)
+    ).one_or_none()
+    if head is None:
+        raise UnknownOrganization(
+            f"There is no organization {organization_id[:80]!r} here.", "Create it first, or import its first records."
+        )
+    newest = connection.execute(
+        scoped(organization_id, audit_record.c.seq, audit_record.c.hash, audit_record.c.recorded_at)
+        .order_by(audit_record.c.seq.desc())
+        .limit(1)
+    ).one_or_none()
+    last_seq, last_hash, last_time = newest if newest is not None else (0, ZERO_HASH, "")
+    if (head.size, head.hash) != (last_seq, last_hash):
+        raise ChainBroken(
+            f"The newest record of {organization_id} is not the one that its head names, so nothing can be appended.",
+            "Somebody altered the database: run a verification, and keep a copy as evidence.",
+        )
+    return head.size, head.hash, last_time
+
+
+def _conflict(record: Record, index: int) -> RecordConflict:
+    return RecordConflict(
+        f"record_id {record.record_id} already stands for record {record.seq}, which has other content.",
+        "Give the event an id of its own. Nothing was written.",
+        index=index,
+    )
+
+
+class _Batch:
+    """Records that are being chained: the state that goes from one to the next, and the rows to insert."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        organization_id: str,
+        size: int,
+        last_hash: bytes,
+        last_time: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.connection = connection
+        self.organization_id = organization_id
+        self.size = size
+        self.hash = last_hash
+        self.time = last_time
+        self.clock = clock
+        self.actors: dict[tuple[str, str], int] = {}
+        self.entities: dict[tuple[str, str], int] = {}
+        self.records: list[tuple[Any, ...]] = []
+        self.payloads: list[tuple[Any, ...]] = []
+        self.links: list[tuple[Any, ...]] = []
+
+    def read_ordinals(self, contents: Iterable[Content]) -> None:
+        """Read the last ordinal of every actor and entity that the contents name."""
+        contents = list(contents)
+        self.actors = self._last("actor", dict.fromkeys((c.actor_type, c.actor_id) for c in contents))
+        self.entities = self._last("entity", dict.fromkeys((c.entity_type, c.entity_id) for c in contents))
+
+    def _last(self, kind: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        columns = audit_record.c
+        found: dict[tuple[str, str], int] = {}
+        for part in _parts(list(keys)):
+            wanted = values(column("type", String), column("id", String), name="wanted").data(part).cte()
+            last = (
+                scoped(self.organization_id, func.max(columns[f"{kind}_seq"]))
+                .where(and_(columns[f"{kind}_type"] == wanted.c.type, columns[f"{kind}_id"] == wanted.c.id))
+                .correlate(wanted)
+                .scalar_subquery()
+            )
+            for type_, id_, ordinal in self.connection.execute(
+                select(wanted.c.type, wanted.c.id, func.coalesce(last, literal(0)))
+            ):
+                found[(type_, id_)] = ordinal
+        return found
+
+    def chain(self, record_id: str, content: Content) -> Record:
+        """Give the content its place at the end of the chain."""
+        self.size += 1
+        self.time = max(format_time(self.clock()), self.time)
+        actor = (content.actor_type, content.actor_id)
+        entity = (content.entity_type, content.entity_id)
+        self.actors[actor] += 1
+        self.entities[entity] += 1
+        salts = os.urandom(3 * SALT_BYTES)
+        before = _seal(salts[:16], content.before)
+        after = _seal(salts[16:32], content.after)
+        context = _seal(salts[32:], content.context)
+        fields = (
+            self.organization_id,
+            self.size,
+            record_id,
+            content.occurred_at,
+            self.time,
+            content.actor_type,
+            content.actor_id,
+            content.actor_name,
+            content.actor_role,
+            self.actors[actor],
+            content.credential_id,
+            content.on_behalf_of,
+            content.action,
+            content.outcome,
+            content.entity_type,
+            content.entity_id,
+            content.entity_name,
+            self.entities[entity],
+            content.related,
+            content.reason,
+            content.correlation_id,
+            before[0],
+            after[0],
+            context[0],
+            self.hash,
+        )
+        self.hash = header_hash(header_bytes(*fields))
+        record = Record(*fields, self.hash)
+        related = content.related
+        self.records.append((*fields[:18], related_text(related) if related else "[]", *fields[19:], self.hash))
+        self.payloads.append((self.organization_id, self.size, *before[1:], *after[1:], *context[1:]))
+        for item in related:
+            self.links.append((self.organization_id, *item, self.size))
+        return record
+
+    def write(self) -> None:
+        """Insert what was chained and move the head."""
+        if not self.records:
+            return
+        _insert(self.connection, audit_record, self.records)
+        _insert(self.connection, audit_payload, self.payloads)
+        _insert(self.connection, record_link, self.links)
+        self.connection.execute(
+            update(chain_head)
+            .where(chain_head.c.organization_id == self.organization_id)
+            .values(size=self.size, hash=self.hash)
+        )
+
+
+def related_text(related: Iterable[Reference]) -> str:
+    """The JSON text of the column `related` (spec section 3)."""
+    return orjson.dumps([{"type": type_, "id": id_} for type_, id_ in related]).decode()
+
+
+def _seal(salt: bytes, body: str | None) -> tuple[bytes | None, str | None, bytes | None]:
+    """Digest, body and salt of a section, as they are stored."""
+    if body is None:
+        return None, None, None
+    return sha256(salt + body.encode()).digest(), body, salt
+
+
+def _insert(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
+    """INSERT through the driver: SQLAlchemy's handling of each parameter would cost more than the hashing does.
+
+    PostgreSQL reads the spec's time text as timestamptz by itself.
+    """
+    if not rows:
+        return
+    sqlite = connection.dialect.name == "sqlite"
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    marks = ", ".join("?" if sqlite else "%s" for _ in table.columns)
+    connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _LOOKUP):
+        yield items[start : start + _LOOKUP]
+
+
+def _new_record_id() -> str:
+    """A UUID of version 7 (RFC 9562 section 5.7): it begins with the time, so that the index grows at its end."""
+    milliseconds = int(utc_now().timestamp() * 1000)
+    number = milliseconds << 80 | int.from_bytes(os.urandom(10))
+    number = number & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
