@@ -11,7 +11,7 @@ import base64
 import json
 import math
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -70,7 +70,7 @@ def _exact(section: str, value: Any, depth: int) -> Any:
             if not isinstance(key, str):
                 raise InvalidRecord(section, f"has the key {key!r}, which is not text")
             check_characters(section, key)
-            exact[str(key)] = _exact(section, item, depth + 1)
+            exact[str.__str__(key)] = _exact(section, item, depth + 1)  # str() of an enum's member is its name
         return exact
     if isinstance(value, (list, tuple)):
         return [_exact(section, item, depth + 1) for item in value]
@@ -100,11 +100,15 @@ def parse_exact(text: str | bytes) -> Any:
     """Parse JSON from outside without losing anything: the counterpart of `encode_body` for files.
 
     A number that a double can't hold exactly becomes a string with its digits. Raises ValueError for text that is
-    not JSON, for NaN and infinities, and for an object that names a key twice (readers disagree on which counts).
+    not JSON or is nested too deeply to read, for NaN and infinities, and for an object that names a key twice
+    (readers disagree on which counts).
     """
-    return json.loads(
-        text, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_refuse, object_pairs_hook=_unique_keys
-    )
+    try:
+        return json.loads(
+            text, parse_int=_parse_int, parse_float=_parse_float, parse_constant=_refuse, object_pairs_hook=_unique_keys
+        )
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
 
 
 def _parse_int(digits: str) -> int | str:
@@ -115,7 +119,10 @@ def _parse_int(digits: str) -> int | str:
 
 def _parse_float(digits: str) -> float | str:
     number = float(digits)
-    return number if math.isfinite(number) and Decimal(repr(number)) == Decimal(digits) else digits
+    try:
+        return number if math.isfinite(number) and Decimal(repr(number)) == Decimal(digits) else digits
+    except InvalidOperation:  # an exponent beyond what Decimal takes, such as 1e-9999999999999999999
+        return digits
 
 
 def _refuse(name: str) -> Any:

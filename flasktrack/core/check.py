@@ -31,7 +31,7 @@ def section_problem(digest: bytes | None, salt: bytes | None, body: str | None) 
     if body is None and salt is None:
         return "payload_missing"
     try:
-        sound = len(salt) == SALT_BYTES and sha256(salt + body.encode()).digest() == digest  # type: ignore
+        sound = len(salt) == SALT_BYTES and sha256(salt + body.encode()).digest() == digest  # type: ignore[arg-type, operator, union-attr]
     except (TypeError, ValueError, AttributeError):
         sound = False
     return None if sound else "payload_modified"

@@ -51,7 +51,7 @@ def header_bytes(
 ) -> bytes:
     """The canonical header. Arguments are a `Record`'s fields in their order, without its hash.
 
-    Raises TypeError or ValueError for values that no header can hold (a stored row may hold anything).
+    Raises TypeError, ValueError or AttributeError for values that no header can hold (a stored row may hold anything).
     """
     return orjson.dumps(
         {

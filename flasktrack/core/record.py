@@ -207,18 +207,17 @@ def _on_behalf_of(value: Any) -> str | None:
     return str(value)
 
 
-def _related(value: Iterable[tuple[str, str]]) -> tuple[Reference, ...]:
+def _related(value: Any) -> tuple[Reference, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidRecord("related", f"must be pairs of type and id, not {type(value).__name__}")
     related = []
     for number, item in enumerate(value):
         if number >= MAX_RELATED:
             raise InvalidRecord("related", f"has more than {MAX_RELATED} items")
-        try:
-            kind, entity_id = item
-        except (TypeError, ValueError):
-            raise InvalidRecord(f"related[{number}]", "is not a pair of type and id") from None
+        if not isinstance(item, (tuple, list)) or len(item) != 2:  # a dict or a text of two would unpack as well
+            raise InvalidRecord(f"related[{number}]", "is not a pair of type and id")
+        kind, entity_id = item
         related.append(
-            Reference(
-                _text(f"related[{number}].type", kind, MAX_ID), _text(f"related[{number}].id", entity_id, MAX_ID)
-            )
+            Reference(_text(f"related[{number}].type", kind, MAX_ID), _text(f"related[{number}].id", entity_id, MAX_ID))
         )
     return tuple(related)
