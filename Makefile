@@ -1,0 +1,58 @@
+# Each target does what is missing and no more, so any of them works on a fresh clone.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet
+RUNS := $(VENV)/.requirements.installed
+DEVELOPS := $(VENV)/.requirements-dev.installed
+PYTEST_ARGS ?= -n 2 --dist loadgroup
+
+.PHONY: help setup run test lint types format bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(RUNS)  ## make .venv and install what FlaskTrack runs on
+
+run: $(RUNS)  ## start the app over the embedded database; an empty one is filled with the sample lab first
+	@$(PY) -m flasktrack init
+	$(PY) -m streamlit run app.py
+
+test: $(DEVELOPS)  ## run every test; PYTEST_ARGS="tests/core -x" runs some
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(DEVELOPS)  ## check style and likely mistakes
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(DEVELOPS)  ## put the code into its form
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+types: $(DEVELOPS)  ## check types
+	$(PY) -m mypy
+
+bench: $(DEVELOPS)  ## measure, and print the table
+	$(PY) -m benchmarks
+
+clean:  ## remove .venv and caches; data/ stays
+	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip comes last into a new venv: where it is, the venv is whole.
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'FlaskTrack needs Python 3.11 or later. Give it with: make PYTHON=python3.11 ...' >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || \
+		{ echo 'Python could not make a virtual environment. On Debian: apt install python3-venv' >&2; exit 1; }
+
+$(RUNS): requirements.txt | $(VENV)/bin/pip
+	@echo 'Installing requirements.txt ...'
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(DEVELOPS): requirements-dev.txt requirements.txt | $(VENV)/bin/pip
+	@echo 'Installing requirements-dev.txt ...'
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
