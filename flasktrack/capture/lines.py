@@ -37,7 +37,8 @@ def bad_line(line: int, field: str | None, problem: str) -> ImportFailed:
 class Lines:
     """The lines of an open file with their numbers, from 1. `size` is 0 where it is unknown, as for a pipe."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path = path
         self._file = file
         status = os.fstat(file.fileno())
         self.size = status.st_size if stat.S_ISREG(status.st_mode) else 0
@@ -46,7 +47,7 @@ class Lines:
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """Raises ImportFailed for a line that is not UTF-8 or is longer than MAX_LINE_BYTES."""
         number = 0
-        while line := self._file.readline(MAX_LINE_BYTES + 1):
+        while line := self._readline():
             number += 1
             self.position += len(line)
             if len(line) > MAX_LINE_BYTES:
@@ -62,15 +63,22 @@ class Lines:
                     number, None, f"is not UTF-8 (byte {problem.start + 1} of the line is 0x{line[problem.start]:02x})"
                 ) from None
 
+    def _readline(self) -> bytes:
+        try:
+            return self._file.readline(MAX_LINE_BYTES + 1)
+        except OSError as problem:
+            raise unreadable(self._path, problem) from None
+
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[Lines]:
     """Open a file for reading. Raises ImportFailed where it is absent, unreadable or a directory."""
     try:
-        with path.open("rb") as file:
-            yield Lines(file)
+        file = path.open("rb")
     except OSError as problem:
         raise unreadable(path, problem) from None
+    with file:
+        yield Lines(path, file)
 
 
 def unreadable(path: Path, problem: OSError) -> ImportFailed:
