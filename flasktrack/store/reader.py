@@ -123,10 +123,10 @@ def _with_sections(organization_id: str, *more: ColumnElement[Any]) -> Select[An
     )
 
 
-def _record(row: Row[Any]) -> tuple[Record, bool]:
+def _record(row: tuple[Any, ...]) -> tuple[Record, bool]:
     """The record of a row, and whether its `related` could be read."""
     related = parse_related(row[18])
-    return Record(*row[:18], related or (), *row[19:_WIDTH]), related is not None
+    return Record._make((*row[:18], related or (), *row[19:_WIDTH])), related is not None
 
 
 def parse_related(text: str) -> tuple[Reference, ...] | None:
@@ -141,7 +141,7 @@ def parse_related(text: str) -> tuple[Reference, ...] | None:
 
 
 def _checked_record(row: Row[Any]) -> CheckedRecord:
-    record, readable = _record(row)
+    record, readable = _record(tuple(row))
     sections = {
         name: _section(row[_WIDTH + 2 * place], row[_WIDTH + 2 * place + 1]) for place, name in enumerate(SECTIONS)
     }
@@ -158,7 +158,7 @@ def _section(body: str | None, salt: bytes | None) -> Section | None:
 
 
 def _recorded_content(row: Row[Any]) -> RecordedContent:
-    record, _ = _record(row)
+    record, _ = _record(tuple(row))
     bodies = (row[_WIDTH], row[_WIDTH + 2], row[_WIDTH + 4])
     own = {name: getattr(record, name) for name in Content._fields if name not in SECTIONS}
     return RecordedContent(record, Content(**own, before=bodies[0], after=bodies[1], context=bodies[2]))

@@ -1,0 +1,206 @@
+"""The rules that read every record once, in order: hash, link, sections, related entities, clock (spec section 5).
+
+Pure: rows go in, problems come out. Invariants while row r is read:
+
+1. a record is *trusted* where the header built from its row gives the row's hash;
+2. only trusted records are judged further (one cause is one finding), and a link only against a trusted neighbour;
+3. every position that is absent or untrusted stands in `untrusted`, so that later rules know what it may explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import orjson
+
+from flasktrack.core.header import SALT_BYTES, ZERO_HASH
+from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint
+
+PROGRESS_EVERY = 2000
+MAX_SUSPECTS = 50_000  # rows kept for finding out where they belong; more of them is no accident of order
+
+
+class Problem(NamedTuple):
+    """A finding in the making, at one run of positions."""
+
+    code: str
+    seq: int
+    seq_end: int
+    section: str | None = None
+    note: str = ""
+
+
+class Suspect(NamedTuple):
+    """A row that does not give its hash: its fields in the order of a header, and its stored hash."""
+
+    fields: tuple[Any, ...]
+    hash: Any
+
+
+class ChainCheck:
+    """The state of one pass over an organization's records."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.records = 0
+        self.last_seq = 0
+        self.last_hash: bytes | None = ZERO_HASH
+        """The newest record's hash; None where that record is not trusted."""
+        self.problems: list[Problem] = []
+        self.gaps: list[tuple[int, int]] = []
+        self.modified: list[int] = []
+        self.suspects: list[Suspect] = []
+
+    def read(
+        self,
+        rows: Iterable[tuple[Any, ...]],
+        links: Iterator[tuple[Any, ...]],
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Judge rows (see `Streams.records`) beside links (see `Streams.links`), both in order of seq."""
+        dumps, loads = orjson.dumps, orjson.loads
+        write_tape = self.tape.write
+        expected = 1
+        previous: bytes | None = ZERO_HASH
+        previous_time = ""
+        count = 0
+        link = next(links, None)
+        for row in rows:
+            (
+                organization_id, seq, record_id, occurred_at, recorded_at, actor_type, actor_id, actor_name,
+                actor_role, actor_seq, credential_id, on_behalf_of, action, outcome, entity_type, entity_id,
+                entity_name, entity_seq, related_text, reason, correlation_id, before_digest, after_digest,
+                context_digest, prev_hash, stored_hash, before, before_salt, after, after_salt, context, context_salt,
+            ) = row  # fmt: skip
+            count += 1
+            if progress is not None and not count % PROGRESS_EVERY:
+                progress(count)
+            if seq != expected:
+                if seq > expected:
+                    self.gaps.append((expected, seq - 1))
+                previous = None
+                link = _skip(link, links, seq)
+            expected = seq + 1
+            computed: bytes | None
+            try:
+                related = []
+                if related_text != "[]":
+                    related = [{"id": item["id"], "type": item["type"]} for item in loads(related_text)]
+                # The same object as core.header.header_bytes builds, without the cost of a call with 25 arguments.
+                header = dumps(
+                    {
+                        "action": action,
+                        "actor": {"id": actor_id, "name": actor_name, "role": actor_role, "type": actor_type},
+                        "actor_seq": actor_seq,
+                        "after": None if after_digest is None else after_digest.hex(),
+                        "before": None if before_digest is None else before_digest.hex(),
+                        "context": None if context_digest is None else context_digest.hex(),
+                        "correlation_id": correlation_id,
+                        "credential_id": credential_id,
+                        "entity": {"id": entity_id, "name": entity_name, "type": entity_type},
+                        "entity_seq": entity_seq,
+                        "occurred_at": occurred_at,
+                        "on_behalf_of": on_behalf_of,
+                        "organization_id": organization_id,
+                        "outcome": outcome,
+                        "prev": prev_hash.hex(),
+                        "reason": reason,
+                        "record_id": record_id,
+                        "recorded_at": recorded_at,
+                        "related": related,
+                        "seq": seq,
+                        "v": 1,
+                    }
+                )
+                computed = sha256(b"\x00" + header).digest()
+            except (TypeError, ValueError, KeyError, AttributeError):  # a tampered row may hold anything
+                computed, related = None, []
+            if computed != stored_hash or seq < 1:
+                self._suspect(row)
+                link = _skip(link, links, seq + 1)
+                previous = None
+                continue
+            if prev_hash != (previous if seq > 1 else ZERO_HASH) and (previous is not None or seq == 1):
+                self.problems.append(Problem("chain_broken", seq, seq))
+            previous = stored_hash
+            if recorded_at < previous_time:
+                self.problems.append(Problem("clock_regression", seq, seq))
+            previous_time = recorded_at
+
+            before_print = after_print = ABSENT
+            if before_digest is None and before is None and before_salt is None:
+                pass
+            elif (
+                before is not None
+                and before_salt is not None
+                and len(before_salt) == SALT_BYTES
+                and sha256(before_salt + before).digest() == before_digest
+            ):
+                before_print = fingerprint(before)
+            else:
+                before_print = UNKNOWN
+                self._section(seq, "before", before_digest, before, before_salt)
+            if after_digest is None and after is None and after_salt is None:
+                pass
+            elif (
+                after is not None
+                and after_salt is not None
+                and len(after_salt) == SALT_BYTES
+                and sha256(after_salt + after).digest() == after_digest
+            ):
+                after_print = fingerprint(after)
+            else:
+                after_print = UNKNOWN
+                self._section(seq, "after", after_digest, after, after_salt)
+            if context_digest is None and context is None and context_salt is None:
+                pass
+            elif not (
+                context is not None
+                and context_salt is not None
+                and len(context_salt) == SALT_BYTES
+                and sha256(context_salt + context).digest() == context_digest
+            ):
+                self._section(seq, "context", context_digest, context, context_salt)
+
+            if related or (link is not None and link[0] <= seq):
+                linked = []
+                while link is not None and link[0] <= seq:
+                    linked.append((link[1], link[2]))
+                    link = next(links, None)
+                named = [(item["type"], item["id"]) for item in related]
+                if linked != named and sorted(linked, key=repr) != sorted(named, key=repr):
+                    self.problems.append(Problem("link_mismatch", seq, seq))
+            try:
+                write_tape(
+                    (actor_type, actor_id), (entity_type, entity_id), seq, actor_seq, entity_seq,
+                    before_print, after_print,
+                )  # fmt: skip
+            except (TypeError, OverflowError):  # an ordinal that is no 64-bit integer
+                self.problems.append(Problem("ordinal_gap", seq, seq))
+        self.records += count
+        self.last_seq = expected - 1
+        self.last_hash = previous
+        while link is not None:  # links of records beyond the last one
+            self.problems.append(Problem("link_mismatch", link[0], link[0], note="beyond"))
+            link = next(links, None)
+        if progress is not None:
+            progress(count)
+
+    def _suspect(self, row: tuple[Any, ...]) -> None:
+        seq = row[1]
+        self.modified.append(seq)
+        if len(self.suspects) < MAX_SUSPECTS:
+            self.suspects.append(Suspect(row[:25], row[25]))
+
+    def _section(self, seq: int, name: str, digest: Any, body: Any, salt: Any) -> None:
+        gone = digest is not None and body is None and salt is None
+        self.problems.append(Problem("payload_missing" if gone else "payload_modified", seq, seq, name))
+
+
+def _skip(link: Any, links: Iterator[tuple[Any, ...]], seq: int) -> Any:
+    """The first link at or after `seq`: links of absent and untrusted records are not judged."""
+    while link is not None and link[0] < seq:
+        link = next(links, None)
+    return link

@@ -1,0 +1,137 @@
+"""Ordinals and states: is each actor's and entity's history whole (`ordinal_gap`, `state_gap`)?
+
+Both need the record before of the same actor or entity, however far back. While records stream by, a row of seven
+integers each goes onto a tape in a temporary file; afterwards the tape is sorted by actor and by entity, one share
+of the keys at a time. So memory stays flat, and ranges that were read by several workers can be put together.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+ABSENT, UNKNOWN = 0, 1
+"""Fingerprints of a section that is null, and of one whose content can't be relied on."""
+
+_SHARE = 2_000_000  # rows sorted at a time: 112 MB
+_FLUSH = 7 * 20_000
+
+# Drawn anew in each process: nobody can prepare two states or names that collide.
+_SEED = int.from_bytes(os.urandom(8))
+
+_ACTOR, _ENTITY, _SEQ, _ACTOR_SEQ, _ENTITY_SEQ, _BEFORE, _AFTER = range(7)
+Rows = npt.NDArray[np.int64]
+
+
+def fingerprint(body: bytes) -> int:
+    """63 bits that stand for a section's body within this run; never ABSENT or UNKNOWN."""
+    return (xxhash.xxh3_64_intdigest(body, _SEED) >> 1) | 2
+
+
+@lru_cache(maxsize=100_000)
+def _key(pair: tuple[str, str]) -> int:
+    name = f"{len(pair[0])}:{pair[0]}{pair[1]}"
+    return xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass"), _SEED) >> 1
+
+
+class Tape:
+    """One row for each trusted record, in order of seq."""
+
+    def __init__(self) -> None:
+        self._buffer = array("q")
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+
+    def write(
+        self,
+        actor: tuple[str, str],
+        entity: tuple[str, str],
+        seq: int,
+        actor_seq: int,
+        entity_seq: int,
+        before: int,
+        after: int,
+    ) -> None:
+        """Add a record: the fingerprints of its sections stand for its states."""
+        row = array("q", (_key(actor), _key(entity), seq, actor_seq, entity_seq, before, after))
+        self._buffer.extend(row)
+        if len(self._buffer) >= _FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._buffer.tofile(self._file)
+        del self._buffer[:]
+
+    def close(self) -> None:
+        self._file.close()
+
+    def gaps(self, untrusted: npt.NDArray[np.int64]) -> Iterator[tuple[str, int]]:
+        """("actor_seq" | "entity_seq" | "state", seq) of each record that does not continue its actor or entity.
+
+        `untrusted` are the starts and ends of the absent and untrusted positions (rows of two, in order): an ordinal
+        may skip as many acts as lie between in those, and a state may have changed there. They have findings already.
+        """
+        self._flush()
+        size = os.fstat(self._file.fileno()).st_size
+        if not size:
+            return
+        rows: Rows = np.memmap(self._file, dtype=np.int64, mode="r").reshape(-1, 7)
+        shares = -(-len(rows) // _SHARE)
+        for key in (_ACTOR, _ENTITY):
+            for share in range(shares):
+                mine = rows if shares == 1 else rows[rows[:, key] % shares == share]
+                mine = mine[np.lexsort((mine[:, _SEQ], mine[:, key]))]
+                name = "actor_seq" if key == _ACTOR else "entity_seq"
+                for seq in _broken_ordinals(mine, key, _ACTOR_SEQ if key == _ACTOR else _ENTITY_SEQ, untrusted):
+                    yield name, int(seq)
+                if key == _ENTITY:
+                    for seq in _changed_states(mine, untrusted):
+                        yield "state", int(seq)
+
+
+def _broken_ordinals(rows: Rows, key: int, ordinal: int, untrusted: Rows) -> Rows:
+    """Seqs of rows whose ordinal does not follow that of the row before of the same key."""
+    first = _starts(rows, key)
+    before_ordinal = np.where(first, 0, np.roll(rows[:, ordinal], 1))
+    before_seq = np.where(first, 0, np.roll(rows[:, _SEQ], 1))
+    skipped = rows[:, ordinal] - before_ordinal - 1
+    odd = skipped != 0
+    explained = _positions_below(untrusted, rows[odd, _SEQ]) - _positions_below(untrusted, before_seq[odd])
+    broken: Rows = rows[odd, _SEQ][(skipped[odd] < 0) | (skipped[odd] > explained)]
+    return broken
+
+
+def _changed_states(rows: Rows, untrusted: Rows) -> Rows:
+    """Seqs of rows whose `before` is known and is not the last known `after` of the entity."""
+    count = len(rows)
+    index = np.arange(count)
+    starts = np.maximum.accumulate(np.where(_starts(rows, _ENTITY), index, 0))
+    last_with_after = np.maximum.accumulate(np.where(rows[:, _AFTER] != ABSENT, index, -1))
+    earlier = np.concatenate(([-1], last_with_after[:-1])) if count else index
+    has_earlier = earlier >= starts
+    state = rows[np.maximum(earlier, 0), _AFTER]
+    differs = has_earlier & (rows[:, _BEFORE] > UNKNOWN) & (state > UNKNOWN) & (rows[:, _BEFORE] != state)
+    suspicious = np.flatnonzero(differs)
+    since = rows[earlier[suspicious], _SEQ]
+    until = rows[suspicious, _SEQ]
+    unexplained: Rows = until[_positions_below(untrusted, until) == _positions_below(untrusted, since)]
+    return unexplained
+
+
+def _starts(rows: Rows, key: int) -> npt.NDArray[np.bool_]:
+    """Which rows are the first of their key."""
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = rows[1:, key] != rows[:-1, key]
+    return first
+
+
+def _positions_below(ranges: Rows, seqs: Rows) -> Rows:
+    """How many positions of the ranges lie below each seq; no seq lies inside a range."""
+    lengths = np.concatenate(([0], np.cumsum(ranges[:, 1] - ranges[:, 0] + 1)))
+    return np.asarray(lengths[np.searchsorted(ranges[:, 0], seqs, side="left")], dtype=np.int64)

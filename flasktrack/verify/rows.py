@@ -1,0 +1,107 @@
+"""The streams that a verification reads: raw rows from the driver, in order of seq, in constant memory.
+
+SQLAlchemy builds the statements and the driver's own cursor fetches the rows: wrapping each row would cost a third
+of the verification. Sections come as bytes (what was hashed), times as the spec's text.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, and_, cast, func, select
+from sqlalchemy.sql import literal_column
+
+from flasktrack.store.schema import audit_payload, audit_record, record_link
+from flasktrack.store.scope import scoped
+
+RawRow = tuple[Any, ...]
+_ROWS_AT_ONCE = 1000
+_TIMES = ("occurred_at", "recorded_at")
+
+
+class Streams(NamedTuple):
+    """Three streams over one organization's positions up to `last`."""
+
+    connection: Connection
+    organization_id: str
+    last: int
+
+    def records(self) -> Iterator[RawRow]:
+        """audit_record's columns in the order of `Record`, then body and salt of before, after and context."""
+        same = and_(
+            audit_payload.c.organization_id == audit_record.c.organization_id,
+            audit_payload.c.seq == audit_record.c.seq,
+        )
+        columns = [self._time(column) if column.name in _TIMES else column for column in audit_record.columns]
+        sections = [
+            self._bytes(column) if not column.name.endswith("_salt") else column
+            for column in tuple(audit_payload.columns)[2:]
+        ]
+        statement = scoped(self.organization_id, *columns, *sections).outerjoin_from(audit_record, audit_payload, same)
+        seq = audit_record.c.seq
+        return self._fetch(statement.where(seq <= self.last).order_by(seq), seq, 1)
+
+    def links(self) -> Iterator[RawRow]:
+        """(seq, entity_type, entity_id) of record_link; those beyond the last record too."""
+        columns = record_link.c
+        statement = (
+            select(columns.seq, columns.entity_type, columns.entity_id)
+            .where(columns.organization_id == self.organization_id)
+            .order_by(columns.seq)
+        )
+        return self._fetch(statement, columns.seq, 0)
+
+    def hashes(self) -> Iterator[RawRow]:
+        """(seq, hash) of every record."""
+        seq = audit_record.c.seq
+        statement = scoped(self.organization_id, seq, audit_record.c.hash).where(seq <= self.last).order_by(seq)
+        return self._fetch(statement, seq, 0)
+
+    def _fetch(self, statement: Select[Any], seq: ColumnElement[int], place: int) -> Iterator[RawRow]:
+        driver = self.connection.connection.dbapi_connection
+        if isinstance(driver, sqlite3.Connection):
+            return self._fetch_sqlite(driver, statement, seq, place)
+        return self._fetch_postgresql(driver, statement)
+
+    def _fetch_sqlite(
+        self, driver: sqlite3.Connection, statement: Select[Any], seq: ColumnElement[int], place: int
+    ) -> Iterator[RawRow]:
+        """Read with the driver's fast text decoder, which raises at broken UTF-8; from there on with a lenient one."""
+        row: RawRow | None = None
+        lenient = driver.text_factory
+        try:
+            driver.text_factory = str
+            for row in driver.execute(self._sql(statement)):
+                yield row
+            return
+        except sqlite3.OperationalError as problem:
+            if "decode" not in str(problem).lower():
+                raise
+        finally:
+            driver.text_factory = lenient
+        rest = statement if row is None else statement.where(seq > row[place])
+        driver.text_factory = partial(str, encoding="utf-8", errors="replace")
+        yield from driver.execute(self._sql(rest))
+
+    def _fetch_postgresql(self, driver: Any, statement: Select[Any]) -> Iterator[RawRow]:
+        with driver.cursor(name=f"flasktrack_{id(statement)}") as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            cursor.execute(self._sql(statement), binary=True)
+            yield from cursor
+
+    def _sql(self, statement: Select[Any]) -> str:
+        return str(statement.compile(dialect=self.connection.dialect, compile_kwargs={"literal_binds": True}))
+
+    def _time(self, column: ColumnElement[str]) -> ColumnElement[Any]:
+        if self.connection.dialect.name == "sqlite":
+            return column
+        form: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+        return func.to_char(func.timezone("UTC", column), form)
+
+    def _bytes(self, column: ColumnElement[str]) -> ColumnElement[bytes]:
+        if self.connection.dialect.name == "sqlite":
+            return cast(column, LargeBinary)
+        return func.convert_to(column, "UTF8")
