@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, Select, func, insert, select
 
 from flasktrack.core.header import ZERO_HASH
 from flasktrack.core.record import check_organization_id
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import InvalidOrganization, UnknownOrganization
-from flasktrack.store.schema import chain_head, organization
+from flasktrack.store.schema import audit_record, chain_head, checkpoint, organization
 
 
 class Organization(NamedTuple):
@@ -55,6 +55,21 @@ def list_organizations(engine: Engine) -> list[Organization]:
     with engine.connect() as connection:
         rows = connection.execute(select(organization).order_by(organization.c.id)).all()
     return [Organization(*row) for row in rows]
+
+
+def list_chains(engine: Engine) -> list[str]:
+    """The ids of all organizations of which anything is stored, even where somebody removed their other rows."""
+    tables = (organization.c.id, chain_head.c.organization_id, checkpoint.c.organization_id)
+    with engine.connect() as connection:
+        found = {name for column in tables for name in connection.scalars(select(column))}
+        last: str | None = ""
+        while (last := connection.scalar(_next_chain(last))) is not None:  # steps over a chain by the primary key
+            found.add(last)
+    return sorted(found)
+
+
+def _next_chain(after: str) -> Select[Any]:
+    return select(func.min(audit_record.c.organization_id)).where(audit_record.c.organization_id > after)
 
 
 def get_organization(engine: Engine, organization_id: str) -> Organization:

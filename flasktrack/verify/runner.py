@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, func
 
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.store.engine import writing
-from flasktrack.store.organizations import get_organization
+from flasktrack.store.organizations import get_organization, list_chains
 from flasktrack.store.reader import Head, read_head
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
@@ -38,7 +38,8 @@ def verify_organization(
 
     `started_by` is an actor as type:id, or "command line". Raises UnknownOrganization, DatabaseError.
     """
-    get_organization(engine, organization_id)
+    if organization_id not in list_chains(engine):
+        get_organization(engine, organization_id)  # raises, and says which ones there are
     started_at, start = utc_now(), time.monotonic()
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
@@ -63,13 +64,9 @@ def verify_organization(
     return done
 
 
-def _check(
-    connection: Connection, organization_id: str, progress: Progress | None
-) -> tuple[list[Problem], ChainCheck]:
+def _check(connection: Connection, organization_id: str, progress: Progress | None) -> tuple[list[Problem], ChainCheck]:
     seq = audit_record.c.seq
-    last, total = connection.execute(
-        scoped(organization_id, func.coalesce(func.max(seq), 0), func.count())
-    ).one()
+    last, total = connection.execute(scoped(organization_id, func.coalesce(func.max(seq), 0), func.count())).one()
     head = read_head(connection, organization_id)
     streams = Streams(connection, organization_id, last)
     tape = Tape()

@@ -50,9 +50,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("organization_id", "record_id", name="uq_audit_record_record_id"),
         sqlite_with_rowid=False,
     )
-    op.create_index(
-        "ix_audit_record_actor", "audit_record", ["organization_id", "actor_type", "actor_id", "actor_seq"]
-    )
+    op.create_index("ix_audit_record_actor", "audit_record", ["organization_id", "actor_type", "actor_id", "actor_seq"])
     op.create_index(
         "ix_audit_record_entity", "audit_record", ["organization_id", "entity_type", "entity_id", "entity_seq"]
     )

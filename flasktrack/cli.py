@@ -1,0 +1,253 @@
+"""The command line (spec section 6): parses arguments, calls the package, prints what it found.
+
+Exit status: 0 done and sound, 1 checked and not sound, 2 could not do it (one line on standard error says why and
+what to do). With --json, standard output is one JSON document and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from flasktrack.errors import FlaskTrackError
+from flasktrack.settings import DATA, Settings
+
+SOUND, NOT_SOUND, FAILED = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    try:
+        options = _parser().parse_args(arguments, argparse.Namespace(database=None, json=False))
+        return int(options.run(options))
+    except FlaskTrackError as problem:
+        return _fail(str(problem))
+    except KeyboardInterrupt:
+        return _fail("Stopped. Nothing half-written was left behind.")
+    except BrokenPipeError:  # the reader of standard output went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail("The program that reads this output stopped reading.")
+    except Exception as problem:  # noqa: BLE001 (no traceback reaches a user)
+        kind = type(problem).__name__
+        return _fail(f"Something failed that should not ({kind}: {str(problem)[:300]}). Please report it.")
+
+
+def _fail(sentence: str) -> int:
+    print("flasktrack:", *sentence.split(), file=sys.stderr)
+    return FAILED
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong argument as this program's other errors: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise FlaskTrackError(f"{message[:1].upper()}{message[1:]}.", f"See: {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False)
+    common.add_argument(
+        "--database", metavar="URL", default=argparse.SUPPRESS, help="default: FLASKTRACK_DATABASE_URL, or data/"
+    )
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
+    parser = _Parser(prog="python -m flasktrack", description=__doc__.partition("\n")[0], parents=[common])
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[common], help=summary, description=summary)
+        added.set_defaults(run=run)
+        return added
+
+    command("init", _init, "create the database's schema, or bring it to this version")
+    demo = command("demo", _demo, "fill an empty database with the sample lab")
+    demo.add_argument("--tampered", action="store_true", help="make a copy that an insider has altered instead")
+
+    imports = command("import", _import, "append a file's events: all of them or none")
+    imports.add_argument("file", metavar="FILE", type=Path)
+    imports.add_argument("--organization", metavar="ID", required=True)
+    imports.add_argument("--format", choices=("jsonl", "csv"), help="default: by the file's name")
+    imports.add_argument("--mapping", metavar="FILE", type=Path, help="which column gives which field (CSV)")
+    imports.add_argument("--time-zone", metavar="ZONE", help="of an organization that is new; default UTC")
+
+    verify = command("verify", _verify, "check every record, and say what is wrong")
+    verify.add_argument("--organization", metavar="ID", help="default: all")
+    verify.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
+    verify.add_argument("--progress", action="store_true", help="report progress as JSON lines on standard error")
+
+    export = command("export", _export, "write the records that a filter selects to a file")
+    export.add_argument("--organization", metavar="ID", required=True)
+    export.add_argument("--format", choices=("csv", "jsonl"), required=True)
+    export.add_argument("--output", metavar="FILE", type=Path, required=True)
+    filters = export.add_argument_group("filters", "repeatable ones are OR inside, AND between")
+    filters.add_argument("--from", metavar="TIME", dest="from_", help="occurred at or after")
+    filters.add_argument("--to", metavar="TIME", help="occurred before")
+    for name, metavar in _REPEATABLE:
+        filters.add_argument(f"--{name}", metavar=metavar, action="append", default=[])
+    filters.add_argument("--with-related", action="store_true", help="records that relate to the --entity, too")
+    filters.add_argument("--seq", metavar="A-B", help="positions")
+    filters.add_argument("--text", metavar="WORDS", help="records that hold all these words")
+    return parser
+
+
+_REPEATABLE = (
+    ("actor", "TYPE:ID"),
+    ("actor-type", "TYPE"),
+    ("action", "NAME"),
+    ("entity", "TYPE:ID"),
+    ("entity-type", "TYPE"),
+    ("outcome", "NAME"),
+)
+
+
+def _url(options: argparse.Namespace) -> str:
+    return options.database or Settings.from_environment().database_url
+
+
+def _answer(options: argparse.Namespace, document: dict[str, Any], sentence: str) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False) if options.json else sentence)
+
+
+@contextmanager
+def _progress_bar(unit: str, *, scale: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error where that is a terminal; the callback takes how much is done, and of how much."""
+    from tqdm import tqdm
+
+    with tqdm(unit=unit, unit_scale=scale, disable=None, leave=False, delay=0.5) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _init(options: argparse.Namespace) -> int:
+    from flasktrack.store.engine import initialize, open_engine
+
+    engine = open_engine(_url(options))
+    initialize(engine)
+    place = engine.url.render_as_string(hide_password=True)
+    _answer(options, {"database": place}, f"The database {place} is ready.")
+    return SOUND
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from flasktrack.demo import load_sample_lab, make_tampered_copy
+    from flasktrack.store.engine import open_database, open_engine
+
+    if options.tampered:
+        target = DATA / "tampered.db"
+        changes = make_tampered_copy(open_database(_url(options)), target)
+        shown = "\n".join(f"- {change}" for change in changes)
+        see = f"Look at it with: FLASKTRACK_DATABASE_URL=sqlite:///{target} make run"
+        document = {"database": f"sqlite:///{target}", "changes": changes}
+        _answer(options, document, f"{target} is a copy that an insider has altered:\n{shown}\n{see}")
+        return SOUND
+    with _progress_bar("record") as progress:
+        counts = load_sample_lab(open_engine(_url(options)), progress=progress)
+    loaded = [{"organization_id": name, "records": count} for name, count in counts.items()]
+    sentence = "\n".join(f"{name}: {count:,} records" for name, count in counts.items())
+    _answer(options, {"organizations": loaded}, sentence)
+    return SOUND
+
+
+def _import(options: argparse.Namespace) -> int:
+    from flasktrack.capture.importing import import_file
+    from flasktrack.store.engine import open_database
+
+    engine = open_database(_url(options))
+    with _progress_bar("B", scale=True) as progress:
+        result = import_file(
+            engine,
+            options.file,
+            options.organization,
+            format=options.format,
+            mapping=options.mapping,
+            time_zone=options.time_zone,
+            progress=progress,
+        )
+    sentence = f"{result.organization_id}: {result.read:,} events read, {result.added:,} records added"
+    if result.already_present:
+        sentence += f", {result.already_present:,} were there already"
+    document = {name: getattr(result, name) for name in result.__slots__}
+    _answer(options, document, f"{sentence}.")
+    return SOUND
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from flasktrack.store.engine import open_database
+    from flasktrack.store.organizations import list_chains
+    from flasktrack.store.verifications import VERIFIED
+    from flasktrack.verify.runner import verify_organization
+
+    engine = open_database(_url(options))
+    chains = [options.organization] if options.organization else list_chains(engine)
+    done = []
+    for chain in chains:
+        with _progress_lines(options.progress) as progress:
+            done.append(verify_organization(engine, chain, started_by=options.by, progress=progress))
+    sentences = [_verdict(verification) for verification in done]
+    _answer(
+        options,
+        {"organizations": [verification.as_json() for verification in done]},
+        "\n".join(sentences) or "Nothing was checked: the database holds no organization.",
+    )
+    return SOUND if done and all(verification.status == VERIFIED for verification in done) else NOT_SOUND
+
+
+@contextmanager
+def _progress_lines(as_json: bool) -> Iterator[Callable[[int, int], None]]:
+    if not as_json:
+        with _progress_bar("record") as progress:
+            yield progress
+        return
+
+    def report(checked: int, total: int) -> None:
+        print(json.dumps({"checked": checked, "of": total}), file=sys.stderr, flush=True)
+
+    yield report
+
+
+def _verdict(verification: Any) -> str:
+    """A verification as people read it: the state with its scope, then each finding."""
+    words = {"verified": "verified", "broken": "BROKEN", "not_checked": "not checked"}
+    lines = [
+        f"{verification.organization_id}: {words[verification.status]} - {verification.records:,} records checked, "
+        f"{verification.sealed:,} sealed, {len(verification.findings):,} findings, in {verification.seconds:.1f} s"
+    ]
+    lines += [f"  {finding.severity}: {finding.detail} [{finding.code}]" for finding in verification.findings]
+    return "\n".join(lines)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from flasktrack.export.tables import export_records
+    from flasktrack.insight.filter import RecordFilter
+    from flasktrack.store.engine import open_database
+    from flasktrack.store.organizations import check_time_zone, get_organization
+
+    engine = open_database(_url(options))
+    zone = check_time_zone(get_organization(engine, options.organization).time_zone)
+    given = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, _ in _REPEATABLE}
+    given |= {"from": options.from_, "to": options.to, "seq": options.seq, "text": options.text}
+    given["with_related"] = "1" if options.with_related else None
+    params = {name: [value] if isinstance(value, str) else value for name, value in given.items() if value}
+    chosen = RecordFilter.from_params(params, zone)
+    with _progress_bar("record") as progress:
+        result = export_records(
+            engine, options.organization, chosen, options.format, options.output, zone=zone, progress=progress
+        )
+    document = {
+        "organization_id": options.organization,
+        "format": options.format,
+        "output": str(result.path),
+        "records": result.records,
+        "sha256": result.sha256,
+    }
+    _answer(options, document, f"{result.records:,} records written to {result.path} (SHA-256 {result.sha256})")
+    return SOUND
