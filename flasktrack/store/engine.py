@@ -198,8 +198,8 @@ _POSTGRES_PROBLEMS = {
 }
 
 
-def _explain(context: ExceptionContext) -> None:
-    """Turn what the database reports into a sentence for the user."""
+def _explain(context: ExceptionContext) -> DatabaseError | None:
+    """Turn what the database reports into a sentence for the user; what SQLAlchemy made of it stays otherwise."""
     original = context.original_exception
     name = sqlite3.Error.__module__
     if type(original).__module__ == name:
@@ -209,8 +209,7 @@ def _explain(context: ExceptionContext) -> None:
         problem = _POSTGRES_PROBLEMS.get(state or "")
         if problem is None and type(original).__name__ == "OperationalError" and (context.connection is None):
             problem = ("can't be reached", f"The server says: {_first_line(original)}")
-    if problem is not None:
-        context.chained_exception = DatabaseError(f"The database {problem[0]}.", problem[1])
+    return DatabaseError(f"The database {problem[0]}.", problem[1]) if problem is not None else None
 
 
 def _first_line(problem: BaseException) -> str:
