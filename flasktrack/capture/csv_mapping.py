@@ -155,7 +155,7 @@ def _source(key: str, value: Any) -> Source:
         raise _BadMapping(key, "has otherwise, but no values")
     values = table.get("values")
     transform = table.get("transform")
-    if transform is not None and transform not in TRANSFORMS:
+    if transform is not None and transform not in tuple(TRANSFORMS):  # which may be unhashable
         raise _BadMapping(f"{key}.transform", f"{transform!r:.60} is none of {', '.join(TRANSFORMS)}")
     return Source(
         key,

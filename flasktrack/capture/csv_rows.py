@@ -52,7 +52,8 @@ def _numbered(lines: Iterable[tuple[int, str]], delimiter: str) -> Iterator[tupl
         except StopIteration:
             return
         except csv.Error as problem:
-            raise bad_line(line, None, f"begins a row that is not CSV ({problem})") from None
+            detail = "a carriage return outside quotes" if "new-line" in str(problem) else str(problem)
+            raise bad_line(line, None, f"begins a row that is not CSV ({detail})") from None
         if row:
             yield line, row
 
@@ -87,9 +88,7 @@ class _Events:
             fields["record_id"] = self._record_id(line, row)
             return event_from_object(fields)
         except InvalidRecord as problem:
-            columns = ", ".join(map(repr, self.columns.get(problem.field, ())))
-            where = f" (from {columns})" if columns else ""
-            raise bad_line(line, problem.field, f"{problem.problem}{where}") from None
+            raise bad_line(line, problem.field, problem.problem, self.columns.get(problem.field, ())) from None
 
     def _build(self, template: Template, row: Row) -> Any:
         if isinstance(template, Source):
@@ -135,7 +134,7 @@ class _Events:
             return record_id
         cells = [row[self.position[column]] for column in source.columns]
         if not any(cells):
-            raise InvalidRecord("record_id", "has nothing to be made of, since these cells are empty")
+            raise InvalidRecord("record_id", "has nothing to be made of: the cells are empty")
         record_id = source.derive(cells)
         if source.repeats == "same":
             return record_id

@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -28,9 +28,11 @@ MAX_LINE_BYTES = 32 * 1024 * 1024
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def bad_line(line: int, field: str | None, problem: str) -> ImportFailed:
-    """The error for one line of the file: `line 17, occurred_at: <problem>. Nothing was imported.`"""
+def bad_line(line: int, field: str | None, problem: str, columns: Sequence[str] = ()) -> ImportFailed:
+    """The error for one line: `line 17, occurred_at (column 'time'): <problem>. Nothing was imported.`"""
     place = f"line {line}" if field is None else f"line {line}, {field}"
+    if columns:
+        place += f" (column{'s' if len(columns) > 1 else ''} {', '.join(map(repr, columns))})"
     return ImportFailed(f"{place}: {problem}.", NOTHING_IMPORTED, line=line, field=field)
 
 
