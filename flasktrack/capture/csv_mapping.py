@@ -29,7 +29,7 @@ from flasktrack.errors import ImportFailed, InvalidOrganization
 from flasktrack.store.organizations import check_time_zone
 
 _REQUIRED: Final = ("occurred_at", "record_id", "actor", "entity", "action")
-_SOURCE_KEYS: Final = ("column", "constant", "values", "otherwise", "empty", "transform")
+SOURCE_KEYS: Final = ("column", "constant", "values", "otherwise", "empty", "transform")
 _OBJECT_KEYS: Final = {"actor": ACTOR_KEYS, "entity": ENTITY_KEYS}
 _PROBE = datetime(2001, 11, 23, 14, 45, 56, tzinfo=UTC)
 
@@ -142,7 +142,7 @@ def _template(key: str, value: Any) -> Template:
 
 def _source(key: str, value: Any) -> Source:
     table = _table(key, value)
-    _only(f"{key}.", table, _SOURCE_KEYS)
+    _only(f"{key}.", table, SOURCE_KEYS)
     if ("column" in table) == ("constant" in table):
         raise _BadMapping(key, "must give either a column or a constant")
     if "constant" in table:
