@@ -1,0 +1,323 @@
+"""The one filter that pages, exports, the command line and the address bar share (spec section 6).
+
+    chosen = RecordFilter.from_params({"action": ["delete"], "from": ["2026-11-01"]}, zone)
+    ledger.stream(*chosen.conditions())
+
+Values of one field are alternatives (OR); fields narrow each other (AND). A filter that can't be meant is refused
+with InvalidFilter, wherever it comes from, so that no answer is silently empty or silently everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, literal, or_, select
+
+from flasktrack.core.body import check_characters
+from flasktrack.core.record import ACTOR_TYPES, OUTCOMES
+from flasktrack.core.times import format_time
+from flasktrack.errors import FlaskTrackError, InvalidFilter
+from flasktrack.insight.words import body_contains, contains, split_words
+from flasktrack.store.schema import audit_payload, audit_record, record_link
+
+MAX_VALUES = 500  # of one field: SQLite takes 999 parameters in its older builds
+MAX_SEQ = 2**63 - 1  # what both databases' integers hold
+_SEQ = re.compile(r"(\d{0,19})(-?)(\d{0,19})", re.ASCII)
+_LISTS = {  # field -> its key in an address, and on the command line with - for _
+    "actors": "actor",
+    "actor_types": "actor_type",
+    "actions": "action",
+    "entities": "entity",
+    "entity_types": "entity_type",
+    "outcomes": "outcome",
+}
+_record = audit_record.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFilter:
+    """Which records are asked for; without a field, all of them. Raises InvalidFilter, which names the field.
+
+    `actors` and `entities` are `type:id`, split at the first colon. Times are aware, from ≤ occurred_at < to;
+    positions are inclusive. `with_related` also takes the records that relate to one of `entities`. Every word of
+    `text` must be found somewhere in the record, in upper or lower case.
+    """
+
+    occurred_from: datetime | None = None
+    occurred_to: datetime | None = None
+    actors: tuple[str, ...] = ()
+    actor_types: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    with_related: bool = False
+    entity_types: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    seq_first: int | None = None
+    seq_last: int | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_times(self.occurred_from, self.occurred_to)
+        _check_positions(self.seq_first, self.seq_last)
+        for field, key in _LISTS.items():
+            _check_values(key, getattr(self, field))
+        for key, values, known in (
+            ("actor_type", self.actor_types, ACTOR_TYPES),
+            ("actor", [_pair("actor", actor)[0] for actor in self.actors], ACTOR_TYPES),
+            ("outcome", self.outcomes, OUTCOMES),
+        ):
+            for value in values:
+                if value not in known:
+                    what = "is no type of actor" if known is ACTOR_TYPES else "is no outcome"
+                    raise _refusal(key, f"{value[:60]!r} {what}", f"Use {', '.join(known)}.")
+        for entity in self.entities:
+            _pair("entity", entity)
+        if self.text is not None:
+            _check_characters("text", self.text)
+            _words(self.text)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every record is asked for."""
+        return not self.conditions()
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What a SELECT on audit_record, made by `store.scope.scoped`, must meet besides its organization."""
+        found: list[ColumnElement[bool]] = []
+        if self.occurred_from is not None:
+            found.append(_record.occurred_at >= format_time(self.occurred_from))
+        if self.occurred_to is not None:
+            found.append(_record.occurred_at < format_time(self.occurred_to))
+        if self.actors:
+            found.append(_any_pair(_record.actor_type, _record.actor_id, self.actors))
+        if self.entities:
+            found.append(self._entity_condition())
+        for values, column in (
+            (self.actor_types, _record.actor_type),
+            (self.actions, _record.action),
+            (self.entity_types, _record.entity_type),
+            (self.outcomes, _record.outcome),
+        ):
+            if values:
+                found.append(column.in_(values))
+        if self.seq_first is not None:
+            found.append(_record.seq >= self.seq_first)
+        if self.seq_last is not None:
+            found.append(_record.seq <= self.seq_last)
+        found.extend(_holds(word) for word in _words(self.text or ""))
+        return found
+
+    def _entity_condition(self) -> ColumnElement[bool]:
+        touched = _any_pair(_record.entity_type, _record.entity_id, self.entities)
+        if not self.with_related:
+            return touched
+        link = record_link.alias("link")
+        related = (
+            select(literal(1))
+            .where(link.c.organization_id == _record.organization_id, link.c.seq == _record.seq)
+            .where(_any_pair(link.c.entity_type, link.c.entity_id, self.entities))
+            .correlate(audit_record)
+            .exists()
+        )
+        return or_(touched, related)
+
+    def to_params(self) -> dict[str, list[str]]:
+        """The filter as an address's parameters; `from_params` gives it back. Times are in UTC."""
+        params: dict[str, list[str]] = {}
+        for key, moment in (("from", self.occurred_from), ("to", self.occurred_to)):
+            if moment is not None:
+                params[key] = [format_time(moment).replace(".000000Z", "Z")]
+        params |= {key: list(getattr(self, field)) for field, key in _LISTS.items() if getattr(self, field)}
+        if self.with_related:
+            params["with_related"] = ["1"]
+        if self.seq_first is not None or self.seq_last is not None:
+            first, last = ("" if seq is None else str(seq) for seq in (self.seq_first, self.seq_last))
+            params["seq"] = [first if first == last else f"{first}-{last}"]
+        if self.text is not None:
+            params["text"] = [self.text]
+        return params
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Sequence[str]], zone: tzinfo = UTC) -> RecordFilter:
+        """Read the parameters of an address or a command line; keys that are no filter's are left alone.
+
+        A time without a zone, or a plain date, is read in `zone` (the organization's): `2026-11-01` is that day's
+        beginning there. Raises InvalidFilter, which names the parameter, for everything that can't be meant.
+        """
+        given: dict[str, Any] = {
+            field: tuple(dict.fromkeys(params[key])) for field, key in _LISTS.items() if key in params
+        }
+        for field, key in (("occurred_from", "from"), ("occurred_to", "to")):
+            if (value := _single(params, key)) is not None:
+                given[field] = _read_time(key, value, zone)
+        if (value := _single(params, "with_related")) is not None:
+            if value not in ("0", "1"):
+                raise _refusal("with_related", f"{value[:60]!r} is neither 1 nor 0", "Leave it out, or give 1.")
+            given["with_related"] = value == "1"
+        if (value := _single(params, "seq")) is not None:
+            given["seq_first"], given["seq_last"] = _read_positions(value)
+        if (value := _single(params, "text")) is not None:
+            given["text"] = value
+        return cls(**given)
+
+    def describe(self, zone: ZoneInfo) -> str:
+        """The filter in one readable sentence, with times in `zone`."""
+        parts = []
+        if self.occurred_from is not None or self.occurred_to is not None:
+            start = "" if self.occurred_from is None else f"from {_local(self.occurred_from, zone)}"
+            end = "" if self.occurred_to is None else f"before {_local(self.occurred_to, zone)}"
+            parts.append(f"{' and '.join(filter(None, (start, end)))} ({zone.key})")
+        if self.actor_types:
+            parts.append(f"by actors of type {_either(self.actor_types)}")
+        if self.actors:
+            parts.append(f"by {_either(self.actors)}")
+        if self.actions:
+            parts.append(f"with action {_either(self.actions)}")
+        if self.outcomes:
+            parts.append(f"with outcome {_either(self.outcomes)}")
+        if self.entity_types:
+            parts.append(f"on entities of type {_either(self.entity_types)}")
+        if self.entities:
+            parts.append(f"on {'or related to ' if self.with_related else ''}{_either(self.entities)}")
+        if self.seq_first is not None and self.seq_first == self.seq_last:
+            parts.append(f"at position {self.seq_first:,}")
+        elif self.seq_first is not None or self.seq_last is not None:
+            first = f"from position {self.seq_first:,}" if self.seq_first is not None else ""
+            last = f"up to position {self.seq_last:,}" if self.seq_last is not None else ""
+            parts.append(" ".join(filter(None, (first, last))))
+        if words := _words(self.text or ""):
+            parts.append(f"holding {' and '.join(f'“{word}”' for word in words)}")
+        return f"Records {', '.join(parts)}." if parts else "All records."
+
+
+def _any_pair(kind: ColumnElement[str], name: ColumnElement[str], pairs: Iterable[str]) -> ColumnElement[bool]:
+    """Whether (type, id) is one of the pairs: an IN for each type, which an index on type and id answers."""
+    ids: dict[str, list[str]] = {}
+    for pair in pairs:
+        type_, _, id_ = pair.partition(":")
+        ids.setdefault(type_, []).append(id_)
+    return or_(*(and_(kind == type_, name.in_(of_type)) for type_, of_type in ids.items()))
+
+
+def _holds(word: str) -> ColumnElement[bool]:
+    """Whether the word stands anywhere in a record: its own text, or its sections."""
+    payload = audit_payload.alias("searched")  # the statement around may have joined audit_payload itself
+    in_sections = (
+        select(literal(1))
+        .where(payload.c.organization_id == _record.organization_id, payload.c.seq == _record.seq)
+        .where(or_(*(body_contains(body, word) for body in (payload.c.before, payload.c.after, payload.c.context))))
+        .correlate(audit_record)
+        .exists()
+    )
+    own = (
+        _record.actor_id,
+        _record.actor_name,
+        _record.action,
+        _record.reason,
+        _record.entity_id,
+        _record.entity_name,
+        _record.correlation_id,
+        _record.record_id,
+    )
+    return or_(*(contains(column, word) for column in own), in_sections)
+
+
+def _refusal(key: str, problem: str, advice: str = "") -> InvalidFilter:
+    return InvalidFilter(f"Filter {key}: {problem}.", advice)
+
+
+def _check_times(start: datetime | None, end: datetime | None) -> None:
+    for key, moment in (("from", start), ("to", end)):
+        if moment is not None:
+            try:
+                format_time(moment)
+            except ValueError as problem:
+                raise _refusal(key, f"{moment.isoformat()} {problem}") from None
+    if start is not None and end is not None and start >= end:
+        raise _refusal("from", "it is not before `to`, so no time lies between", "Give an earlier from or a later to.")
+
+
+def _check_positions(first: int | None, last: int | None) -> None:
+    for seq in (first, last):
+        if seq is not None and not 1 <= seq <= MAX_SEQ:
+            raise _refusal("seq", f"there is no position {seq}", "Positions are 1, 2, 3 and so on.")
+    if first is not None and last is not None and first > last:
+        raise _refusal("seq", f"{first} comes after {last}", "Give the lower position first, such as 10-20.")
+
+
+def _check_values(key: str, values: Sequence[str]) -> None:
+    if len(values) > MAX_VALUES:
+        raise _refusal(key, f"{len(values):,} values were given", f"Give at most {MAX_VALUES}.")
+    for value in values:
+        if not value:
+            raise _refusal(key, "it is empty", "Give a value, or leave the filter out.")
+        _check_characters(key, value)
+
+
+def _check_characters(key: str, value: str) -> None:
+    try:
+        check_characters(key, value)
+    except FlaskTrackError:  # no record holds such text, and PostgreSQL would not even compare it
+        raise _refusal(key, "it holds a character that no record can hold", "Remove it.") from None
+
+
+def _pair(key: str, value: str) -> tuple[str, str]:
+    type_, _, id_ = value.partition(":")
+    if not type_ or not id_:
+        example = "user:u-17" if key == "actor" else "sample:S-0042"
+        raise _refusal(key, f"{value[:60]!r} is not type:id", f"Give both, such as {example}.")
+    return type_, id_
+
+
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        return split_words(text)
+    except ValueError as problem:
+        raise _refusal("text", str(problem), "Give fewer or shorter ones.") from None
+
+
+def _single(params: Mapping[str, Sequence[str]], key: str) -> str | None:
+    values = params.get(key, ())
+    if len(values) > 1:
+        raise _refusal(key, "it is given more than once", "Give it once.")
+    if not values:
+        return None
+    if not values[0].strip():
+        raise _refusal(key, "it is empty", "Give a value, or leave the filter out.")
+    return values[0]
+
+
+def _read_time(key: str, text: str, zone: tzinfo) -> datetime:
+    advice = "Give a date such as 2026-11-24, or a time such as 2026-11-24T05:06:07Z."
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except ValueError:
+        raise _refusal(key, f"{text[:60]!r} is no date or time", advice) from None
+    except OverflowError:
+        raise _refusal(key, f"{text[:60]!r} lies outside the years 1 to 9999", advice) from None
+
+
+def _read_positions(text: str) -> tuple[int | None, int | None]:
+    match = _SEQ.fullmatch(text.strip())
+    first, dash, last = match.groups() if match else ("", "", "")
+    if not first and not last:
+        raise _refusal("seq", f"{text[:60]!r} is no range of positions", "Give 10-20, 10-, -20 or 10.")
+    return int(first) if first else None, int(last) if last else (None if dash else int(first))
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> str:
+    """A time in the zone, no longer than it needs to be."""
+    local = moment.astimezone(zone)
+    if local.timetz().replace(tzinfo=None) == time():
+        return local.date().isoformat()
+    return local.replace(tzinfo=None).isoformat(" ", "minutes" if not local.second + local.microsecond else "auto")
+
+
+def _either(values: Sequence[str]) -> str:
+    return values[0] if len(values) == 1 else f"{', '.join(values[:-1])} or {values[-1]}"
