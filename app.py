@@ -1,0 +1,54 @@
+"""FlaskTrack's dashboard: opens the database, then hands over to the page that the address names.
+
+streamlit run app.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from sqlalchemy import Engine
+
+from flasktrack import settings
+from flasktrack.store.engine import initialize, is_blank, open_database
+from flasktrack.store.organizations import list_organizations
+from flasktrack.ui import faults, session
+from flasktrack.ui.registry import PAGES
+from flasktrack.ui.sidebar import draw_sidebar
+
+
+def main() -> None:
+    """Run one page, with whatever goes wrong shown as a sentence."""
+    st.set_page_config(page_title="FlaskTrack", layout="wide")
+    router = st.navigation(
+        [
+            st.Page(page.path, title=page.title, url_path=page.url_path, default=not page.url_path)
+            for page in PAGES.values()
+            if Path(page.path).exists()
+        ],
+        position="hidden",
+    )
+    with faults.readable():
+        if settings.Settings.from_environment().database_url == settings.DEFAULT_DATABASE_URL:
+            _fill_embedded_database(settings.DEFAULT_DATABASE_URL)
+        draw_sidebar(session.current())
+        router.run()
+
+
+@st.cache_resource(show_spinner="Making the sample lab ...")
+def _fill_embedded_database(url: str) -> None:
+    """Make the embedded database where there is none, and fill an empty one with the sample lab.
+
+    One that the settings name is left alone: an address that is mistyped must not become a database.
+    """
+    from flasktrack.demo import load_sample_lab
+
+    engine: Engine = session.database()
+    if is_blank(engine):
+        initialize(engine)
+    if not list_organizations(open_database(url)):
+        load_sample_lab(engine)
+
+
+main()

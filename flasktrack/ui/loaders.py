@@ -1,0 +1,45 @@
+"""Answers kept for the next run: every rerun of a page asks the same questions again.
+
+An answer is keyed by the database, the organization and its newest record, so it is asked anew once there is
+another record. Verdicts are never kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import streamlit as st
+
+from flasktrack.insight.questions import Questions
+from flasktrack.store.reader import Ledger
+from flasktrack.ui.session import Context
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
+
+
+def ask(
+    context: Context, question: Callable[Concatenate[Questions, P], Answer], *args: P.args, **kwargs: P.kwargs
+) -> Answer:
+    """The answer to one of the questions of `insight`, as `ask(context, Questions.totals, chosen)`.
+
+    The caller gets a copy of its own.
+    """
+    place = context.engine.url.render_as_string(hide_password=True)
+    return cast(
+        Answer, _ask(context, place, context.organization.id, _newest(context), question.__name__, args, kwargs)
+    )
+
+
+@st.cache_data(max_entries=300, ttl=600, show_spinner=False)
+def _ask(
+    _context: Context, place: str, organization_id: str, newest: str, question: str, args: Any, kwargs: Any
+) -> Any:
+    return getattr(Questions(_context.engine, organization_id), question)(*args, **kwargs)
+
+
+def _newest(context: Context) -> str:
+    """The hash of the newest record: unlike its position, it tells two databases apart."""
+    newest = next(Ledger(context.engine, context.organization.id).stream(descending=True, limit=1), None)
+    return "" if newest is None else newest.record.hash.hex()

@@ -1,0 +1,33 @@
+"""How every page begins: check who may open it, say where one is, and hand over the context."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from flasktrack.errors import FlaskTrackError
+from flasktrack.ui.registry import PAGES, pages_for
+from flasktrack.ui.session import Context, current
+from flasktrack.ui.text import literal
+
+
+class NotPermitted(FlaskTrackError):
+    """A page that this role may not open."""
+
+
+def open_page(key: str) -> Context:
+    """The context of a page, which calls this before anything else.
+
+    Raises NotPermitted where the role may not open it, and what `session.current` raises; the router shows either.
+    """
+    page = PAGES[key]
+    context = current()
+    if context.role not in page.roles:
+        allowed = " or ".join(role.title.lower() for role in sorted(page.roles))
+        own = ", ".join(entry.title for entry in pages_for(context.role))
+        raise NotPermitted(
+            f"The page {page.title} is not open to a {context.role.title.lower()}, only to a {allowed}.",
+            f"Open to you: {own}.",
+        )
+    st.header(page.title)
+    st.caption(literal(f"{context.organization.name} · times in {context.zone.key}"))
+    return context

@@ -1,0 +1,71 @@
+"""Who looks at which organization in which database: the context of a page.
+
+Until there is a sign-in, organization and role are chosen in a switcher that says "demo", and kept in the address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from sqlalchemy import Engine
+
+from flasktrack.access.roles import Role
+from flasktrack.errors import UnknownOrganization
+from flasktrack.settings import Settings
+from flasktrack.store.engine import check_schema, open_engine
+from flasktrack.store.organizations import Organization, check_time_zone, list_organizations
+from flasktrack.ui import address
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a page needs to ask its questions. `principal` is the person as type:id, as an actor is written."""
+
+    engine: Engine
+    organization: Organization
+    organizations: tuple[Organization, ...]
+    zone: ZoneInfo
+    role: Role
+    principal: str
+
+
+def database() -> Engine:
+    """The engine of the database that the settings name; shared by all sessions. Raises DatabaseError."""
+    return _open(Settings.from_environment().database_url)
+
+
+@st.cache_resource(show_spinner=False)
+def _open(url: str) -> Engine:
+    return open_engine(url)
+
+
+def current() -> Context:
+    """The context of this run, from the address.
+
+    Raises DatabaseError or SchemaError where the database can't be used, UnknownOrganization, InvalidAddress for a
+    role that doesn't exist.
+    """
+    engine = database()
+    check_schema(engine)
+    organizations = tuple(list_organizations(engine))
+    organization = _chosen(organizations, address.value(address.ORGANIZATION))
+    role = Role(address.choice(address.ROLE, [str(role) for role in Role], Role.QA_LEAD))
+    zone = check_time_zone(organization.time_zone)
+    return Context(engine, organization, organizations, zone, role, principal=f"user:demo-{role}")
+
+
+def _chosen(organizations: tuple[Organization, ...], wanted: str | None) -> Organization:
+    if not organizations:
+        raise UnknownOrganization(
+            "The database holds no organization yet.",
+            "Run python -m flasktrack import FILE --organization ID, or for a look: python -m flasktrack demo",
+        )
+    if wanted is None:
+        return organizations[0]
+    for organization in organizations:
+        if organization.id == wanted:
+            return organization
+    known = ", ".join(organization.id for organization in organizations[:5])
+    raise UnknownOrganization(f"There is no organization {wanted[:63]!r} here.", f"Known ones: {known}.")

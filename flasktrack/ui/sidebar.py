@@ -1,0 +1,48 @@
+"""The sidebar: the pages that a role may open, and the demo's switcher of organization and role."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import streamlit as st
+
+from flasktrack.access.roles import Role
+from flasktrack.ui import address
+from flasktrack.ui.registry import pages_for
+from flasktrack.ui.session import Context
+
+
+def draw_sidebar(context: Context) -> None:
+    """Draw links that carry on organization, role and filter, and below them the switcher."""
+    with st.sidebar:
+        for section, pages in groupby(pages_for(context.role), key=lambda page: page.section):
+            st.caption(section)
+            for page in pages:
+                st.page_link(page.path, label=page.title, query_params=address.shared())
+        st.divider()
+        _switcher(context)
+
+
+def _switcher(context: Context) -> None:
+    with st.container(border=True):
+        st.badge(
+            "demo",
+            icon=":material/science:",
+            color="gray",
+            help="There is no sign-in yet: anybody at this machine may choose.",
+        )
+        names = {organization.id: f"{organization.name} ({organization.id})" for organization in context.organizations}
+        _select("Organization", address.ORGANIZATION, names, context.organization.id)
+        _select("Role", address.ROLE, {str(role): role.title for role in Role}, str(context.role))
+
+
+def _select(label: str, parameter: str, options: dict[str, str], chosen: str) -> None:
+    key = f"switch_{parameter}"
+    st.session_state[key] = chosen  # the address decides; the widget follows
+
+    def switch() -> None:
+        if parameter == address.ORGANIZATION:
+            address.reset()  # another organization has other actors, entities and positions
+        address.write(**{parameter: st.session_state[key]})
+
+    st.selectbox(label, list(options), format_func=lambda option: options[option], key=key, on_change=switch)
