@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 RUNS := $(VENV)/.requirements.installed
 DEVELOPS := $(VENV)/.requirements-dev.installed
+EMBEDDED := data/flasktrack.db
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .PHONY: help setup run test lint types format bench clean
@@ -15,8 +16,7 @@ help:  ## list the targets
 
 setup: $(RUNS)  ## make .venv and install what FlaskTrack runs on
 
-run: $(RUNS)  ## start the app over the embedded database; an empty one is filled with the sample lab first
-	@$(PY) -m flasktrack init
+run: $(RUNS) $(if $(FLASKTRACK_DATABASE_URL),,$(EMBEDDED))  ## start the app; a new database gets the sample lab
 	$(PY) -m streamlit run app.py
 
 test: $(DEVELOPS)  ## run every test; PYTEST_ARGS="tests/core -x" runs some
@@ -39,6 +39,12 @@ bench: $(DEVELOPS)  ## measure, and print the table
 clean:  ## remove .venv and caches; data/ stays
 	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Only the database of our own: one that FLASKTRACK_DATABASE_URL names is left as it is.
+$(EMBEDDED): | $(RUNS)
+	$(PY) -m flasktrack init
+	$(PY) -m flasktrack demo
+.PRECIOUS: $(EMBEDDED)  # make deletes no database, not even when it is interrupted; the app fills an empty one
 
 # pip comes last into a new venv: where it is, the venv is whole.
 $(VENV)/bin/pip:
