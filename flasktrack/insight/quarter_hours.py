@@ -1,0 +1,67 @@
+"""Counting by the clock of a zone: the database counts by quarters of an hour in UTC, which the zone then names.
+
+Every offset in use today is a multiple of 15 minutes (Kathmandu is UTC+05:45), so a quarter of an hour never belongs
+to two hours of a zone. Databases would have to know each zone's clock changes to count local days; pandas does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import BigInteger, ColumnElement
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+Step = Literal["hour", "day", "week", "month"]
+QUARTER = 900  # seconds
+_SHIFT = 62_135_596_800  # seconds from the year 1 to 1970: SQLite's integer division rounds towards zero, not down
+
+
+class quarter_hour(GenericFunction[int]):  # noqa: N801 (a function in SQL)
+    """The quarter hour since 1970 that holds a time; null where the stored text is no time."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+    def __init__(self, time: ColumnElement[str]) -> None:
+        super().__init__(time)
+
+
+@compiles(quarter_hour, "sqlite")
+def _in_sqlite(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    # Without its seconds, since strftime rounds 59.9996 up to the next minute.
+    minute = f"substr({compiler.process(element.clauses, **kw)}, 1, 16)"
+    return f"((CAST(strftime('%s', {minute}) AS INTEGER) + {_SHIFT}) / {QUARTER} - {_SHIFT // QUARTER})"
+
+
+@compiles(quarter_hour, "postgresql")
+def _in_postgresql(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(floor(extract(epoch FROM {compiler.process(element.clauses, **kw)}) / {QUARTER}) AS bigint)"
+
+
+def local_times(quarters: pd.Series[int], zone: ZoneInfo) -> pd.Series[pd.Timestamp]:
+    """When each quarter hour begins, in the zone."""
+    seconds = quarters.to_numpy(dtype="int64") * QUARTER
+    utc = pd.Series(seconds.astype("datetime64[s]").astype("datetime64[us]"), index=quarters.index)
+    return utc.dt.tz_localize("UTC").dt.tz_convert(zone)
+
+
+def step_starts(times: pd.Series[pd.Timestamp], step: Step) -> pd.Series[pd.Timestamp]:
+    """When the hour, day, week (from Monday) or month around each time begins in its zone.
+
+    A day that has no midnight, since clocks go forward then, begins at its first minute; one that has two begins at
+    the earlier one.
+    """
+    if step == "hour":  # subtracted from the instant, so that the hour which comes twice stays two hours
+        return times - pd.to_timedelta(times.dt.minute, unit="min")
+    days = times.dt.tz_localize(None).dt.normalize()
+    if step == "week":
+        days = days - pd.to_timedelta(days.dt.weekday, unit="D")
+    elif step == "month":
+        days = days - pd.to_timedelta(days.dt.day - 1, unit="D")
+    earlier = np.ones(len(days), dtype=bool)
+    return days.dt.tz_localize(times.dt.tz, ambiguous=earlier, nonexistent="shift_forward")

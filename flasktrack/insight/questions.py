@@ -1,0 +1,184 @@
+"""Questions about an organization's records, answered by the database in one GROUP BY each, as DataFrames.
+
+    questions = Questions(engine, "northwind-labs")
+    questions.over_time(RecordFilter(outcomes=("denied",)), zone, "actor_type", "day")
+
+No question loads the records themselves, so what they count was not hash-checked: the latest verification says how
+far it can be trusted. A stored time that is none (somebody altered it) is counted everywhere but on the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from sqlalchemy import ColumnElement, Engine, Row, Select, Subquery, and_, case, func, or_, select
+
+from flasktrack.core.times import parse_time
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.quarter_hours import Step, local_times, quarter_hour, step_starts
+from flasktrack.insight.words import contains, split_words
+from flasktrack.store.organizations import get_organization
+from flasktrack.store.schema import audit_record
+from flasktrack.store.scope import scoped
+
+By = Literal["kind", "actor_type", "action", "entity_type", "outcome"]
+_record = audit_record.c
+_records = func.count().label("records")
+_newest = func.max(_record.seq).label("newest")
+_span = (func.min(_record.occurred_at).label("first_occurred"), func.max(_record.occurred_at).label("last_occurred"))
+
+
+def _number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a filter selects, in figures. `people` and `machines` are how many different ones acted."""
+
+    records: int
+    people: int
+    machines: int
+    entities: int
+    not_successful: int
+    first_occurred: datetime | None
+    last_occurred: datetime | None
+
+    @property
+    def actors(self) -> int:
+        return self.people + self.machines
+
+
+class Questions:
+    """What pages ask about one organization. Raises UnknownOrganization where there is no such organization.
+
+    Frames hold counts as int64, times as UTC timestamps (`start` in the zone that was asked for), and text as Python
+    objects, so that a name that was not recorded is None.
+    """
+
+    def __init__(self, engine: Engine, organization_id: str) -> None:
+        self.engine = engine
+        self.organization = get_organization(engine, organization_id)
+
+    def totals(self, chosen: RecordFilter) -> Totals:
+        """The figures of a filter; all zero, and times None, where no record meets it."""
+        unsuccessful = _number_of(_record.outcome != "success").label("unsuccessful")
+        actors = self._grouped(chosen, ("actor_type", "actor_id"), _records, unsuccessful, *_span).subquery()
+        entities = self._grouped(chosen, ("entity_type", "entity_id")).subquery()
+        figures = select(
+            func.coalesce(func.sum(actors.c.records), 0),
+            func.count().filter(actors.c.actor_type == "user"),
+            func.count().filter(actors.c.actor_type != "user"),
+            select(func.count()).select_from(entities).scalar_subquery(),
+            func.coalesce(func.sum(actors.c.unsuccessful), 0),
+            func.min(actors.c.first_occurred),
+            func.max(actors.c.last_occurred),
+        )
+        *numbers, first, last = tuple(self._rows(figures)[0])
+        records, people, machines, touched, not_successful = (int(number) for number in numbers)
+        return Totals(records, people, machines, touched, not_successful, _moment(first), _moment(last))
+
+    def over_time(self, chosen: RecordFilter, zone: ZoneInfo, by: By, step: Step) -> pd.DataFrame:
+        """Records by local hour, day, week or month, and by `by`: [start, <by>, records]; empty steps are left out.
+
+        `kind` is `person` for a user and `machine` for every other actor.
+        """
+        column = "actor_type" if by == "kind" else by
+        counted = self._on_the_clock(chosen, column)
+        if by == "kind":
+            counted["kind"] = counted["actor_type"].map(lambda actor: "person" if actor == "user" else "machine")
+        counted["start"] = step_starts(local_times(counted["quarter"], zone), step)
+        return counted.groupby(["start", by], as_index=False)[["records"]].sum()
+
+    def hours(self, chosen: RecordFilter, zone: ZoneInfo) -> pd.DataFrame:
+        """Records by local day of the week (0 is Monday) and hour: [weekday, hour, records]; empty ones left out."""
+        counted = self._on_the_clock(chosen)
+        times = local_times(counted["quarter"], zone)
+        counted["weekday"] = times.dt.weekday.astype("int64")
+        counted["hour"] = times.dt.hour.astype("int64")
+        return counted.groupby(["weekday", "hour"], as_index=False)[["records"]].sum()
+
+    def counts(self, chosen: RecordFilter, *columns: str, limit: int | None = None) -> pd.DataFrame:
+        """Records by the values of columns of audit_record: [*columns, records], the most frequent first."""
+        groups = (_record[name] for name in columns)
+        return self._frame(self._grouped(chosen, columns, _records).order_by(_records.desc(), *groups).limit(limit))
+
+    def distinct(self, column: str, limit: int = 1000) -> list[str]:
+        """The values of a text column, the most frequent first: what a filter bar offers."""
+        return [value for value in self.counts(RecordFilter(), column, limit=limit)[column] if value is not None]
+
+    def actors(self, chosen: RecordFilter) -> pd.DataFrame:
+        """Who acted, the busiest first, with the name and role in the newest of their records that meet the filter.
+
+        [actor_type, actor_id, actor_name, actor_role, records, denied, failed, first_occurred, last_occurred]
+        """
+        denied, failed = (_number_of(_record.outcome == outcome) for outcome in ("denied", "failure"))
+        numbers = (_records, denied.label("denied"), failed.label("failed"), *_span)
+        busiest = self._grouped(chosen, ("actor_type", "actor_id"), _newest, *numbers).subquery()
+        named = self._named(busiest, ("actor_type", "actor_id"), ("actor_name", "actor_role"))
+        return self._frame(named.order_by(busiest.c.records.desc(), busiest.c.newest.desc()))
+
+    def entities(self, chosen: RecordFilter, words: str = "", limit: int = 200) -> pd.DataFrame:
+        """What was touched, the last touched first, with the name in the newest of its records that meet the filter.
+
+        `words` finds entities of which one record holds every word in the entity's type, id or name; the numbers
+        are of all their records that meet the filter. Raises InvalidFilter for words that can't be searched for.
+        [entity_type, entity_id, entity_name, records, first_occurred, last_occurred]
+        """
+        RecordFilter(text=words or None)
+        grouped = self._grouped(chosen, ("entity_type", "entity_id"), _newest, _records, *_span)
+        if searched := split_words(words):
+            grouped = grouped.having(_number_of(and_(*(_names_entity(word) for word in searched))) > 0)
+        touched = grouped.order_by(_newest.desc()).limit(limit).subquery()
+        named = self._named(touched, ("entity_type", "entity_id"), ("entity_name",))
+        return self._frame(named.order_by(touched.c.newest.desc()))
+
+    def newest_seq(self) -> int:
+        """The position of the newest record, 0 where there is none: what a cached answer is keyed on."""
+        return int(self._rows(scoped(self.organization.id, func.coalesce(func.max(_record.seq), 0)))[0][0])
+
+    def _grouped(self, chosen: RecordFilter, key: Sequence[str], *numbers: ColumnElement[Any]) -> Select[Any]:
+        columns = [_record[name] for name in key]
+        return scoped(self.organization.id, *columns, *numbers).where(*chosen.conditions()).group_by(*columns)
+
+    def _named(self, grouped: Subquery, key: Sequence[str], names: Sequence[str]) -> Select[Any]:
+        """What was grouped, with the names (which may have changed over time) in each group's newest record."""
+        numbers = [column for column in grouped.c if column.name not in (*key, "newest")]
+        columns = (*(grouped.c[name] for name in key), *(_record[name] for name in names), *numbers)
+        return scoped(self.organization.id, *columns).join(grouped, grouped.c.newest == _record.seq)
+
+    def _on_the_clock(self, chosen: RecordFilter, *columns: str) -> pd.DataFrame:
+        """Records by quarter hour in UTC, and by columns: [*columns, quarter, records]."""
+        quarter = quarter_hour(_record.occurred_at).label("quarter")
+        counted = self._frame(self._grouped(chosen, columns, quarter, _records).group_by(quarter))
+        return counted.dropna(subset="quarter")
+
+    def _rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        with self.engine.connect() as connection:
+            return connection.execute(statement).all()
+
+    def _frame(self, statement: Select[Any]) -> pd.DataFrame:
+        names = [str(column.name) for column in statement.selected_columns]
+        frame = pd.DataFrame([tuple(row) for row in self._rows(statement)], columns=names, dtype=object)
+        for name in names:
+            if name in ("records", "denied", "failed"):
+                frame[name] = frame[name].astype("int64")
+            elif name in ("first_occurred", "last_occurred"):
+                frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601", errors="coerce")
+        return frame
+
+
+def _names_entity(word: str) -> ColumnElement[bool]:
+    return or_(*(contains(column, word) for column in (_record.entity_type, _record.entity_id, _record.entity_name)))
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError:
+        return None
