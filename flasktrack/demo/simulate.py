@@ -13,7 +13,7 @@ DAYS = 184
 
 
 def simulate(lab: Lab, until: date) -> list[Act]:
-    """The acts of one organization in the order in which they were recorded, up to the end of the day before `until`."""
+    """The acts of one organization in the order in which they were recorded, before the day `until`."""
     world = World(lab, until - timedelta(days=DAYS), until)
     schedule_everything(world)
     plant(world)

@@ -6,7 +6,7 @@ import hashlib
 from datetime import date, timedelta
 
 from flasktrack.demo.lab import Actor, Workflow
-from flasktrack.demo.world import World
+from flasktrack.demo.world import State, World
 
 Entity = tuple[str, str]
 MACHINE_ENDPOINTS = ("/v1/samples", "/v1/batches", "/v1/results", "/v1/orders")
@@ -58,8 +58,13 @@ def _set_up(world: World) -> None:
         for workflow in lab.workflows:
             protocol = ("protocol", workflow.protocol)
             author = lab.with_role("analyst")[0]
-            new = {"title": workflow.protocol_name, "version": 1, "status": "draft", "steps": _steps(workflow)}
-            world.act(author, "create", protocol, name=workflow.protocol_name, new=new)
+            protocol_state: State = {
+                "title": workflow.protocol_name,
+                "version": 1,
+                "status": "draft",
+                "steps": _steps(workflow),
+            }
+            world.act(author, "create", protocol, name=workflow.protocol_name, new=protocol_state)
             world.act(reviewer, "approve", protocol, change={"status": "effective"}, reason="First issue")
             definition = {
                 "name": workflow.name, "protocol": workflow.protocol, "instrument": workflow.instrument,
@@ -248,6 +253,8 @@ def _nightly(world: World, day: date) -> None:
         change = {"runs": number, "charts": len(world.lab.workflows), "drift": world.random.random() < 0.04}
         world.act(quality, "execute", ("check", "nightly-qc"), name="Nightly quality control", change=change)
         for workflow in world.lab.workflows:
+            if world.state(("workflow", workflow.id)) is None:  # the night before the lab was set up
+                continue
             world.act(quality, "execute", ("workflow", workflow.id), related=[("protocol", workflow.protocol)])
 
     def watch(freezer: str) -> None:
@@ -296,7 +303,7 @@ def _deviation(world: World, day: date) -> None:
     deviation, capa = ("compliance_event", f"DEV-{number}"), ("compliance_event", f"CAPA-{number}")
 
     def open_it() -> None:
-        new = {"kind": "deviation", "title": title, "severity": world.random.choice(("minor", "minor", "major"))}
+        new: State = {"kind": "deviation", "title": title, "severity": world.random.choice(("minor", "minor", "major"))}
         new |= {"status": "open", "owner": finder.id, "actions": []}
         batches = [entity for entity in world.states if entity[0] == "batch"]
         related = [world.random.choice(batches[-6:])] if batches else []

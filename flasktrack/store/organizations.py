@@ -62,9 +62,10 @@ def list_chains(engine: Engine) -> list[str]:
     tables = (organization.c.id, chain_head.c.organization_id, checkpoint.c.organization_id)
     with engine.connect() as connection:
         found = {name for column in tables for name in connection.scalars(select(column))}
-        last: str | None = ""
-        while (last := connection.scalar(_next_chain(last))) is not None:  # steps over a chain by the primary key
-            found.add(last)
+        chain = connection.scalar(_next_chain(""))
+        while chain is not None:  # steps over a whole chain by the primary key
+            found.add(chain)
+            chain = connection.scalar(_next_chain(chain))
     return sorted(found)
 
 
