@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
-from sqlalchemy import Engine
 
 from flasktrack import settings
-from flasktrack.store.engine import initialize, is_blank, open_database
-from flasktrack.store.organizations import list_organizations
+from flasktrack.demo import load_sample_lab
+from flasktrack.store.engine import is_blank, open_database
+from flasktrack.store.organizations import list_chains
 from flasktrack.ui import faults, session
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.sidebar import draw_sidebar
@@ -42,12 +42,8 @@ def _fill_embedded_database(url: str) -> None:
 
     One that the settings name is left alone: an address that is mistyped must not become a database.
     """
-    from flasktrack.demo import load_sample_lab
-
-    engine: Engine = session.database()
-    if is_blank(engine):
-        initialize(engine)
-    if not list_organizations(open_database(url)):
+    engine = session.database()
+    if is_blank(engine) or not list_chains(open_database(url)):
         load_sample_lab(engine)
 
 
