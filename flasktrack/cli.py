@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sqlalchemy import Engine
+
 from flasktrack.errors import FlaskTrackError
 from flasktrack.settings import DATA, Settings
+from flasktrack.store.engine import initialize, open_database, open_engine
 
 SOUND, NOT_SOUND, FAILED = 0, 1, 2
 
@@ -105,8 +108,15 @@ _REPEATABLE = (
 )
 
 
-def _url(options: argparse.Namespace) -> str:
-    return options.database or Settings.from_environment().database_url
+@contextmanager
+def _database(options: argparse.Namespace, *, blank: bool = False) -> Iterator[Engine]:
+    """The database that the command is about; `blank` where its schema may be missing yet."""
+    url = options.database or Settings.from_environment().database_url
+    engine = open_engine(url) if blank else open_database(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _answer(options: argparse.Namespace, document: dict[str, Any], sentence: str) -> None:
@@ -128,29 +138,27 @@ def _progress_bar(unit: str, *, scale: bool = False) -> Iterator[Callable[[int, 
 
 
 def _init(options: argparse.Namespace) -> int:
-    from flasktrack.store.engine import initialize, open_engine
-
-    engine = open_engine(_url(options))
-    initialize(engine)
-    place = engine.url.render_as_string(hide_password=True)
+    with _database(options, blank=True) as engine:
+        initialize(engine)
+        place = engine.url.render_as_string(hide_password=True)
     _answer(options, {"database": place}, f"The database {place} is ready.")
     return SOUND
 
 
 def _demo(options: argparse.Namespace) -> int:
     from flasktrack.demo import load_sample_lab, make_tampered_copy
-    from flasktrack.store.engine import open_database, open_engine
 
     if options.tampered:
         target = DATA / "tampered.db"
-        changes = make_tampered_copy(open_database(_url(options)), target)
+        with _database(options) as engine:
+            changes = make_tampered_copy(engine, target)
         shown = "\n".join(f"- {change}" for change in changes)
         see = f"Look at it with: FLASKTRACK_DATABASE_URL=sqlite:///{target} make run"
         document = {"database": f"sqlite:///{target}", "changes": changes}
         _answer(options, document, f"{target} is a copy that an insider has altered:\n{shown}\n{see}")
         return SOUND
-    with _progress_bar("record") as progress:
-        counts = load_sample_lab(open_engine(_url(options)), progress=progress)
+    with _database(options, blank=True) as engine, _progress_bar("record") as progress:
+        counts = load_sample_lab(engine, progress=progress)
     loaded = [{"organization_id": name, "records": count} for name, count in counts.items()]
     sentence = "\n".join(f"{name}: {count:,} records" for name, count in counts.items())
     _answer(options, {"organizations": loaded}, sentence)
@@ -159,10 +167,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     from flasktrack.capture.importing import import_file
-    from flasktrack.store.engine import open_database
 
-    engine = open_database(_url(options))
-    with _progress_bar("B", scale=True) as progress:
+    with _database(options) as engine, _progress_bar("B", scale=True) as progress:
         result = import_file(
             engine,
             options.file,
@@ -181,17 +187,15 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from flasktrack.store.engine import open_database
     from flasktrack.store.organizations import list_chains
     from flasktrack.store.verifications import VERIFIED
     from flasktrack.verify.runner import verify_organization
 
-    engine = open_database(_url(options))
-    chains = [options.organization] if options.organization else list_chains(engine)
     done = []
-    for chain in chains:
-        with _progress_lines(options.progress) as progress:
-            done.append(verify_organization(engine, chain, started_by=options.by, progress=progress))
+    with _database(options) as engine:
+        for chain in [options.organization] if options.organization else list_chains(engine):
+            with _progress_lines(options.progress) as progress:
+                done.append(verify_organization(engine, chain, started_by=options.by, progress=progress))
     sentences = [_verdict(verification) for verification in done]
     _answer(
         options,
@@ -228,17 +232,15 @@ def _verdict(verification: Any) -> str:
 def _export(options: argparse.Namespace) -> int:
     from flasktrack.export.tables import export_records
     from flasktrack.insight.filter import RecordFilter
-    from flasktrack.store.engine import open_database
     from flasktrack.store.organizations import check_time_zone, get_organization
 
-    engine = open_database(_url(options))
-    zone = check_time_zone(get_organization(engine, options.organization).time_zone)
     given = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, _ in _REPEATABLE}
     given |= {"from": options.from_, "to": options.to, "seq": options.seq, "text": options.text}
     given["with_related"] = "1" if options.with_related else None
     params = {name: [value] if isinstance(value, str) else value for name, value in given.items() if value}
-    chosen = RecordFilter.from_params(params, zone)
-    with _progress_bar("record") as progress:
+    with _database(options) as engine, _progress_bar("record") as progress:
+        zone = check_time_zone(get_organization(engine, options.organization).time_zone)
+        chosen = RecordFilter.from_params(params, zone)
         result = export_records(
             engine, options.organization, chosen, options.format, options.output, zone=zone, progress=progress
         )

@@ -81,7 +81,9 @@ def _alter(copy: sqlite3.Connection, target: Path, organization: str, size: int)
     yield f"{organization}, record {seq}: no longer found from the entities that it relates to."
 
     copy.commit()
-    record = Ledger(open_engine(f"sqlite:///{target}"), organization).get(places[5])
+    engine = open_engine(f"sqlite:///{target}")
+    record = Ledger(engine, organization).get(places[5])
+    engine.dispose()
     assert record is not None  # noqa: S101 (nothing was deleted there)
     forged = record.record._replace(reason="Approved by telephone")
     new_hash = header_hash(record_header(forged))
