@@ -1,0 +1,84 @@
+"""An entity's history: its records in order, what each changed, and where the history does not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import select
+
+from flasktrack.core.record import Section
+from flasktrack.insight.diff import Change, changes
+from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.schema import audit_record, record_link
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One act on an entity; its number is the record's entity_seq.
+
+    `missing` are the numbers absent right before it. `gap`: its `before` is not the `after` that was recorded last,
+    so something changed the entity unrecorded (`state_gap` of spec section 5). Missing and modified revisions, which
+    a verification reports as such, may explain a change, so there is no gap across them.
+    """
+
+    checked: CheckedRecord
+    missing: range
+    gap: bool
+
+    @property
+    def number(self) -> int:
+        return self.checked.record.entity_seq
+
+    @property
+    def changes(self) -> list[Change] | None:
+        """What the act changed, by its own `before` and `after`; None where one of them is gone or unreadable.
+
+        Worked out anew each time, so that a long history costs only what is looked at.
+        """
+        record = self.checked.record
+        sections = ((self.checked.before, record.before_digest), (self.checked.after, record.after_digest))
+        if any(section is None and digest is not None for section, digest in sections):
+            return None
+        try:
+            return changes(*(None if section is None else orjson.loads(section.body) for section, _ in sections))
+        except (ValueError, RecursionError):  # only what somebody put there in place of a body
+            return None
+
+
+def entity_history(ledger: Ledger, entity_type: str, entity_id: str) -> Iterator[Revision]:
+    """The revisions of an entity from the first on, in constant memory; none where it has no record."""
+    columns = audit_record.c
+    last = 0
+    state: str | None = None  # the last recorded `after`, where it can be relied on
+    for checked in ledger.stream(columns.entity_type == entity_type, columns.entity_id == entity_id):
+        record = checked.record
+        modified = any(finding.code == "record_modified" for finding in checked.findings)
+        number = last + 1 if modified else record.entity_seq  # whoever modified it may have put anything there
+        missing = range(last + 1, number)
+        if missing or modified:
+            state = None
+        before = _reliable(checked, "before")
+        yield Revision(checked, missing, gap=None not in (state, before) and state != before)
+        last = max(last, number)
+        if record.after_digest is not None and not modified:
+            state = _reliable(checked, "after")
+
+
+def related_to(
+    ledger: Ledger, entity_type: str, entity_id: str, *, descending: bool = True, limit: int | None = None
+) -> Iterator[CheckedRecord]:
+    """The records of other entities that name this one among their related ones, the newest first."""
+    link = record_link.c
+    positions = select(link.seq).where(
+        link.organization_id == ledger.organization.id, link.entity_type == entity_type, link.entity_id == entity_id
+    )
+    return ledger.stream(audit_record.c.seq.in_(positions), descending=descending, limit=limit)
+
+
+def _reliable(checked: CheckedRecord, name: str) -> str | None:
+    """The body of a section; None where it is null, gone, or not what was recorded."""
+    section: Section | None = getattr(checked, name)
+    altered = any(finding.section == name for finding in checked.findings)
+    return None if section is None or altered else section.body
