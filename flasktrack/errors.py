@@ -73,3 +73,11 @@ class ExportFailed(FlaskTrackError):
 
 class SettingsError(FlaskTrackError):
     """An environment variable or option with an unusable value."""
+
+
+class InvalidNote(FlaskTrackError):
+    """A signed note or checkpoint that is not well formed, or that no trusted key has signed rightly."""
+
+
+class InvalidKey(FlaskTrackError):
+    """A key or vkey that can't be used."""
