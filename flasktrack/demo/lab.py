@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from flasktrack.settings import HOME
 
 DEFINITION = HOME / "data" / "sample_lab.toml"
+NEW_YEAR = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Lab:
     network: str
     batches_per_day: float
     clients: tuple[str, ...]
-    holidays: frozenset[date]
+    holidays: frozenset[tuple[int, int]]  # month and day: the definition's dates come back every year
     people: tuple[Actor, ...]
     api_keys: tuple[Actor, ...]
     service_accounts: tuple[Actor, ...]
@@ -83,7 +84,7 @@ def _lab(entry: dict[str, Any]) -> Lab:
         network=entry["network"],
         batches_per_day=entry["batches_per_day"],
         clients=tuple(entry["clients"]),
-        holidays=frozenset(date.fromisoformat(day) for day in entry["holidays"]),
+        holidays=frozenset({NEW_YEAR, *((day.month, day.day) for day in map(date.fromisoformat, entry["holidays"]))}),
         people=tuple(Actor("user", **person) for person in entry["people"]),
         api_keys=tuple(Actor("api_key", **key) for key in entry["api_keys"]),
         service_accounts=tuple(Actor("service_account", **account) for account in entry["service_accounts"]),

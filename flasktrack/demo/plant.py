@@ -103,6 +103,8 @@ def _at_three_in_the_morning(world: World) -> None:
             person, "update", sample, change={"result": result}, reason="Reintegrated",
             request=("PUT", f"/v1/results/{sample[1]}"),
         )  # fmt: skip
+    world.act(person, "sign_out", ("session", person.id), request=("POST", "/logout"))
+    del world.sessions[person.id]
 
 
 def _denied_sign_ins(world: World) -> None:
@@ -114,13 +116,15 @@ def _denied_sign_ins(world: World) -> None:
             request=("POST", "/login"), ip="203.0.113.77",
         )  # fmt: skip
         world.now += timedelta(seconds=11)
+    world.sessions[person.id] = world.new_id("ses")
     world.act(person, "sign_in", ("session", person.id), request=("POST", "/login"), ip="203.0.113.77")
+    del world.sessions[person.id]
 
 
 def _deletions_without_reason(world: World) -> None:
     """Three raw data files deleted, though the organization asks for a reason."""
     person = world.lab.with_role("analyst")[2]
-    files = [entity for entity in world.states if entity[0] == "file"]
+    files = [entity for entity in world.states if entity[0] == "file" and entity[1].endswith(".raw")]
     for file in files[-3:]:
         world.act(person, "delete", file, gone=True, request=("DELETE", f"/v1/files/{file[1]}"))
         world.now += timedelta(seconds=40)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from datetime import date, timedelta
 
+from flasktrack.demo.incidents import excursion, out_of_specification, schedule_incidents
 from flasktrack.demo.lab import Actor, Workflow
+from flasktrack.demo.phrases import DISPOSAL_REASONS, RELEASE_REASONS, specimen
 from flasktrack.demo.world import State, World
 
 Entity = tuple[str, str]
@@ -19,19 +22,17 @@ def schedule_everything(world: World) -> None:
     number = 0
     while day < world.until:
         _nightly(world, day)
+        world.later(world.at(day, 23.9), world.sessions.clear)
         if world.is_workday(day):
             for person in world.lab.people:
-                if world.random.random() < 0.9:
+                if world.works(person, day):
                     _presence(world, person, day)
             batches = world.lab.batches_per_day
             for _ in range(int(batches) + (world.random.random() < batches % 1)):
                 number += 1
                 Batch(world, number, day)
             _api_traffic(world, day)
-            if world.random.random() < 0.2:
-                _deviation(world, day)
-            if day.day <= 7 and day.weekday() == 2:
-                _housekeeping(world, day)
+            schedule_incidents(world, day)
         elif world.random.random() < 0.5:
             _api_traffic(world, day, share=0.3)
         day += timedelta(days=1)
@@ -89,20 +90,20 @@ def _steps(workflow: Workflow) -> list[str]:
 
 
 def _presence(world: World, person: Actor, day: date) -> None:
-    """Signing in in the morning and, mostly, out in the evening."""
-    entity = ("session", person.id)
+    """Signing in in the morning and, mostly, out in the evening; everybody has their own habits."""
+    habit = random.Random(f"{world.lab.id} {person.id}").uniform(7.1, 8.6)
 
     def sign_in() -> None:
-        world.sessions[person.id] = world.new_id("ses")
-        if world.random.random() < 0.03:
-            world.act(person, "sign_in", entity, outcome="failure", reason="Wrong password", request=("POST", "/login"))
-            world.now += timedelta(seconds=21)
-        world.act(person, "sign_in", entity, name=person.name, request=("POST", "/login"))
+        if person.id not in world.sessions:
+            world.sign_in(person)
 
-    world.later(world.at(day, world.random.gauss(7.9, 0.35)), sign_in)
-    if world.random.random() < 0.7:
-        leave = world.random.gauss(17.3, 0.5)
-        world.later(world.at(day, leave), lambda: world.act(person, "sign_out", entity, request=("POST", "/logout")))
+    def leave() -> None:
+        if person.id in world.sessions and world.random.random() < 0.7:
+            world.act(person, "sign_out", ("session", person.id), request=("POST", "/logout"))
+        world.sessions.pop(person.id, None)  # who does not sign out is timed out
+
+    world.later(world.at(day, world.random.gauss(habit, 0.2)), sign_in)
+    world.later(world.at(day, world.random.gauss(habit + 9.4, 0.35)), leave)
 
 
 class Batch:
@@ -112,8 +113,9 @@ class Batch:
         lab = world.lab
         self.world = world
         self.workflow = world.random.choice(lab.workflows)
-        self.analyst, self.second = world.random.sample(lab.with_role("analyst"), 2)
+        self.analyst = world.anyone("analyst", day)
         self.reviewer = world.random.choice(lab.with_role("reviewer"))
+        self.lot = f"{world.random.randint(1, 420):03d}"
         self.client = world.random.choice(lab.clients)
         self.entity: Entity = ("batch", f"B-{day:%y}{number:04d}")
         self.run_entity: Entity = ("run", f"R-{day:%y}{number:04d}")
@@ -126,7 +128,12 @@ class Batch:
     def receive(self) -> None:
         world, kind = self.world, self.workflow
         portal = world.lab.api_keys[-1]
-        new = {"client": self.client, "workflow": kind.id, "samples": len(self.samples), "status": "received"}
+        new = {
+            "client": self.client, "workflow": kind.id, "samples": len(self.samples), "status": "received",
+            "order": f"PO-{world.random.randint(40_000, 89_999)}",
+            "due": str(world.workday_after(world.today(), 8)),
+            "transport": {"shipper": "dry ice", "logger_celsius": [-78.4, round(world.random.gauss(-74, 1.5), 1)]},
+        }  # fmt: skip
         name = f"{self.client}, {kind.material.lower()}"
         world.act(
             portal, "create", self.entity, name=name, new=new, related=[("workflow", kind.id)],
@@ -140,11 +147,11 @@ class Batch:
                 "labels": ["incoming"], "result": None,
             }  # fmt: skip
             world.act(
-                self.analyst, "create", sample, name=f"{kind.material} {place}", new=state,
+                self.analyst, "create", sample, name=specimen(kind.material, self.lot, place), new=state,
                 related=[self.entity, ("workflow", kind.id)], correlation=self.correlation,
                 request=("POST", "/v1/samples"),
             )  # fmt: skip
-        day = world.workday_after(world.now.astimezone(world.lab.zone).date(), world.random.randint(0, 2))
+        day = world.workday_of(self.analyst, world.today(), world.random.randint(0, 2))
         world.later(max(world.at(day, world.work_hour(9, 14)), world.now + timedelta(minutes=40)), self.prepare)
 
     def prepare(self) -> None:
@@ -159,6 +166,7 @@ class Batch:
             change = {
                 "volume_ml": round(max(0.1, state["volume_ml"] - 0.25), 2), "status": "prepared",
                 "labels": ["aliquoted", f"by {self.analyst.id}"],
+                "aliquots": [{"tube": f"{sample[1]}-{letter}", "volume_ml": 0.12} for letter in "AB"],
             }  # fmt: skip
             world.act(
                 self.analyst, "update", sample, change=change, correlation=correlation,
@@ -182,15 +190,26 @@ class Batch:
                 continue
             world.now += timedelta(seconds=world.random.randint(95, 420))
             value = max(0.0, world.random.gauss(kind.mean, kind.spread))
-            result = {"analyte": kind.analyte, "value": round(value, 3), "unit": kind.unit, "run": self.run_entity[1]}
+            half = abs(world.random.gauss(0, 0.02)) * value  # half the difference between the duplicates
+            replicates = [round(value - half, 3), round(value + half, 3)]
+            result = {
+                "analyte": kind.analyte, "value": round(sum(replicates) / 2, 3), "unit": kind.unit,
+                "replicates": replicates, "run": self.run_entity[1],
+            }  # fmt: skip
             world.act(
                 instrument, "update", sample, change={"status": "measured", "result": result},
                 on_behalf_of=self.analyst, correlation=correlation, request=("PUT", f"/v1/results/{sample[1]}"),
             )  # fmt: skip
         self._upload(instrument, correlation)
-        world.act(instrument, "update", self.run_entity, change={"status": "complete"}, correlation=correlation)
-        local = world.now.astimezone(world.lab.zone)
-        day = world.workday_after(local.date(), world.random.randint(1, 3))
+        done = {"status": "complete", "controls": {"low": "pass", "mid": "pass", "high": "pass"}}
+        world.act(instrument, "update", self.run_entity, change=done, correlation=correlation)
+        if world.random.random() < 0.03:  # four eyes: whoever measured a batch can't release it
+            world.now += timedelta(minutes=world.random.uniform(5, 30))
+            world.act(
+                self.analyst, "approve", self.entity, outcome="denied",
+                request=("POST", f"/v1/batches/{self.entity[1]}/release"),
+            )  # fmt: skip
+        day = world.workday_of(self.reviewer, world.today(), world.random.randint(1, 3))
         world.later(world.at(day, world.work_hour(8.5, 16.5)), self.review)
 
     def _upload(self, instrument: Actor, correlation: str) -> None:
@@ -211,6 +230,7 @@ class Batch:
         if world.random.random() < 0.35:
             world.act(self.reviewer, "download", ("file", f"{self.run_entity[1]}-{kind.instrument}.raw"))
             world.now += timedelta(minutes=world.random.uniform(2, 14))
+        rejected: list[tuple[Entity, str]] = []
         for sample in self.samples:
             state = world.state(sample)
             if state is None or state["result"] is None:
@@ -219,28 +239,55 @@ class Batch:
             value = state["result"]["value"]
             passed = value <= kind.limit
             reason = None if passed else f"{kind.analyte} {value} {kind.unit} above the limit of {kind.limit}"
+            if reason is not None:
+                rejected.append((sample, reason))
             world.act(
                 self.reviewer, "approve" if passed else "reject", sample,
                 change={"status": "approved" if passed else "rejected"}, reason=reason, correlation=correlation,
                 request=("POST", f"/v1/samples/{sample[1]}/decision"),
             )  # fmt: skip
+        released: State = {"status": "released", "excluded": [sample[1] for sample, _ in rejected]}
         world.act(
-            self.reviewer, "approve", self.entity, change={"status": "released"}, correlation=correlation,
-            reason="Results reviewed against raw data", request=("POST", f"/v1/batches/{self.entity[1]}/release"),
+            self.reviewer, "approve", self.entity, change=released, correlation=correlation,
+            reason=world.random.choice(RELEASE_REASONS), request=("POST", f"/v1/batches/{self.entity[1]}/release"),
         )  # fmt: skip
-        day = world.workday_after(world.now.astimezone(world.lab.zone).date(), world.random.randint(25, 45))
+        self._certify(correlation)
+        for sample, detail in rejected:
+            out_of_specification(world, self.analyst, sample, detail)
+        day = world.workday_after(world.today(), world.random.randint(25, 45))
         world.later(world.at(day, world.work_hour(13, 16.5)), self.dispose)
+
+    def _certify(self, correlation: str) -> None:
+        """The certificate for the client, whose portal fetches it within days, at any hour."""
+        world = self.world
+        name = f"COA-{self.entity[1]}.pdf"
+        content = {
+            "size": world.random.randint(90_000, 240_000), "media_type": "application/pdf",
+            "sha256": hashlib.sha256(f"{world.lab.id}/{name}".encode()).hexdigest(), "signed_by": self.reviewer.name,
+        }  # fmt: skip
+        certificate = ("file", name)
+        world.act(
+            self.reviewer, "create", certificate, name=f"Certificate of analysis, {self.entity[1]}", new=content,
+            related=[self.entity], correlation=correlation, request=("POST", "/v1/certificates"),
+        )  # fmt: skip
+        portal = world.lab.api_keys[-1]
+        fetch = ("GET", f"/v1/files/{name}")
+        world.soon(
+            lambda: world.act(portal, "download", certificate, request=fetch), minutes=world.random.uniform(20, 3000)
+        )
 
     def dispose(self) -> None:
         world = self.world
         correlation = world.new_id("op")
+        person = world.anyone("analyst", world.today())
+        reason = world.random.choices(DISPOSAL_REASONS, (8, 2, 1))[0]
         for sample in self.samples:
             if world.state(sample) is None or world.random.random() < 0.45:
                 continue
             world.now += timedelta(seconds=world.random.randint(5, 25))
             world.act(
-                self.second, "delete", sample, gone=True, reason="Retention period over, disposed of as clinical waste",
-                correlation=correlation, request=("DELETE", f"/v1/samples/{sample[1]}"),
+                person, "delete", sample, gone=True, reason=reason, correlation=correlation,
+                request=("DELETE", f"/v1/samples/{sample[1]}"),
             )  # fmt: skip
 
 
@@ -260,6 +307,9 @@ def _nightly(world: World, day: date) -> None:
     def watch(freezer: str) -> None:
         target = -196.0 if freezer.startswith("LN2") else -80.0 if "80" in freezer else -20.0
         reading = round(target + world.random.gauss(0, 0.6), 1)
+        if world.state(("freezer", freezer)) is not None and world.random.random() < 0.004:
+            excursion(world, freezer, target)
+            return
         world.act(freezers, "update", ("freezer", freezer), name=freezer, change={"celsius": reading, "alarm": False})
 
     world.later(world.at(day, 2.0), check)
@@ -283,87 +333,3 @@ def _api_traffic(world: World, day: date, share: float = 1.0) -> None:
             world.act(key, "request", entity, name=f"{method} {path}", new=new, outcome=outcome, request=(method, path))
 
         world.later(world.at(day, world.random.uniform(0, 24)), request)
-
-
-_DEVIATIONS = (
-    ("Refrigerator above 8 \u00b0C for 40 minutes", "Door seal replaced; stability data assessed, no impact"),
-    ("Wrong dilution factor entered", "Worksheet now asks for a second person\u2019s initials"),
-    ("Pipette P-117 used past its calibration date", "Recalibrated within limits; reminder moved to 30 days before"),
-    ("System suitability failed, run repeated", "Column exchanged; wash step lengthened"),
-    ("Sample received without cold chain data", "Courier informed; logger now required by contract"),
-)
-
-
-def _deviation(world: World, day: date) -> None:
-    """A deviation, its corrective action, and the approval by somebody else."""
-    lab = world.lab
-    finder, owner = world.random.choice(lab.with_role("analyst")), lab.with_role("qa_lead")[0]
-    title, remedy = world.random.choice(_DEVIATIONS)
-    number = f"{day:%y%m%d}-{world.random.randint(10, 99)}"
-    deviation, capa = ("compliance_event", f"DEV-{number}"), ("compliance_event", f"CAPA-{number}")
-
-    def open_it() -> None:
-        new: State = {"kind": "deviation", "title": title, "severity": world.random.choice(("minor", "minor", "major"))}
-        new |= {"status": "open", "owner": finder.id, "actions": []}
-        batches = [entity for entity in world.states if entity[0] == "batch"]
-        related = [world.random.choice(batches[-6:])] if batches else []
-        world.act(finder, "create", deviation, name=title, new=new, related=related)
-
-    def correct() -> None:
-        new = {"kind": "capa", "title": remedy, "status": "planned", "due": str(day + timedelta(days=30))}
-        world.act(owner, "create", capa, name=remedy, new=new, related=[deviation])
-        world.act(owner, "update", deviation, change={"status": "in correction", "actions": [capa[1]]})
-
-    def close() -> None:
-        manager = lab.with_role("lab_manager")[0]
-        world.act(finder, "update", capa, change={"status": "done"})
-        world.now += timedelta(minutes=world.random.uniform(20, 90))
-        world.act(manager, "approve", capa, change={"status": "effective"}, reason="Effect shown over three runs")
-        world.act(
-            owner, "approve", deviation, change={"status": "closed"}, reason="Cause removed, no impact on results"
-        )
-
-    world.later(world.at(day, world.work_hour()), open_it)
-    world.later(world.at(world.workday_after(day, 2), world.work_hour()), correct)
-    world.later(world.at(world.workday_after(day, world.random.randint(8, 20)), world.work_hour()), close)
-
-
-def _housekeeping(world: World, day: date) -> None:
-    """Once a month: a setting, a role, a new version of a protocol, a new key's expiry."""
-    lab = world.lab
-    admin, manager = lab.with_role("administrator")[0], lab.with_role("lab_manager")[0]
-    author, reviewer = world.random.choice(lab.with_role("analyst")), lab.with_role("reviewer")[-1]
-    workflow = lab.workflows[day.month % len(lab.workflows)]
-    protocol = ("protocol", workflow.protocol)
-
-    def settings() -> None:
-        minutes = 15 + 5 * (day.month % 4)
-        change = {"session_minutes": minutes}
-        world.act(
-            admin, "update", ("organization", lab.id), change=change, reason=f"Session limit of {minutes} minutes",
-            request=("PATCH", "/v1/organization"),
-        )  # fmt: skip
-        extra = ["reviewer"] if day.month % 2 else []
-        analyst = lab.with_role("analyst")[-1]
-        world.act(
-            admin, "update", ("member", analyst.id), change={"roles": ["analyst", *extra]},
-            reason="Holiday cover for review" if extra else "End of holiday cover",
-        )  # fmt: skip
-
-    def revise() -> None:
-        state = world.state(protocol) or {}
-        steps = list(state.get("steps", []))
-        steps[day.month % len(steps)] += f" (rev. {state['version'] + 1})"
-        change = {"version": state["version"] + 1, "status": "draft", "steps": steps}
-        world.act(author, "update", protocol, change=change, reason="Yearly review", request=("PUT", "/v1/protocols"))
-
-    world.later(world.at(day, world.work_hour(9, 11)), settings)
-    world.later(world.at(day, world.work_hour(13, 16)), revise)
-    effective = {"status": "effective"}
-    for days, person in ((1, reviewer), (2, manager)):
-        world.later(
-            world.at(world.workday_after(day, days), world.work_hour()),
-            lambda person=person: world.act(  # type: ignore[misc]
-                person, "approve", protocol, change=effective, reason="Change is clear and complete"
-            ),
-        )

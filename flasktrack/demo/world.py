@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -39,6 +40,8 @@ class World:
         self.names: dict[tuple[str, str], str] = {}
         self.related: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self.sessions: dict[str, str] = {}
+        self._away = {person.id: self._leave(person) for person in lab.people}
+        self._numbers: Counter[str] = Counter()
         self.acts: list[Act] = []
         self.now = self.at(start, 0)
         self._scheduled: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -50,7 +53,27 @@ class World:
         return (local + timedelta(hours=hour)).astimezone(UTC)
 
     def is_workday(self, day: date) -> bool:
-        return day.weekday() < 5 and day not in self.lab.holidays
+        return day.weekday() < 5 and (day.month, day.day) not in self.lab.holidays
+
+    def works(self, person: Actor, day: date) -> bool:
+        """Whether the person comes in on that day: a workday, and neither on leave nor ill."""
+        return self.is_workday(day) and day not in self._away[person.id]
+
+    def anyone(self, role: str, day: date) -> Actor:
+        """Somebody with the role who works on that day, or anybody with it if none does."""
+        people = self.lab.with_role(role)
+        return self.random.choice([person for person in people if self.works(person, day)] or people)
+
+    def workday_of(self, person: Actor, day: date, days: int) -> date:
+        """The workday that is `days` workdays later, or the first one after it on which the person works."""
+        day = self.workday_after(day, days)
+        while not self.works(person, day):
+            day += timedelta(days=1)
+        return day
+
+    def today(self) -> date:
+        """The local date now."""
+        return self.now.astimezone(self.lab.zone).date()
 
     def workday_after(self, day: date, days: int) -> date:
         """The workday that is `days` workdays later."""
@@ -107,6 +130,9 @@ class World:
         ip: str | None = None,
     ) -> None:
         """Somebody does something now: `new` is a first state, `change` what differs, `gone` a deletion."""
+        if actor.type == "user" and actor.id not in self.sessions and action not in ("sign_in", "sign_out"):
+            self.sign_in(actor)
+            self.now += timedelta(seconds=self.random.randint(20, 90))
         before = self.states.get(entity)
         after = before
         if new is not None:
@@ -154,6 +180,29 @@ class World:
         )
         self.now += timedelta(milliseconds=200)
 
+    def sign_in(self, person: Actor) -> None:
+        """Start a session; a password is mistyped now and then."""
+        entity = ("session", person.id)
+        login = ("POST", "/login")
+        if self.random.random() < 0.03:
+            self.act(person, "sign_in", entity, name=person.name, outcome="failure", request=login)
+            self.now += timedelta(seconds=self.random.randint(9, 40))
+        self.sessions[person.id] = self.new_id("ses")
+        self.act(person, "sign_in", entity, name=person.name, request=login)
+
+    def _leave(self, person: Actor) -> frozenset[date]:
+        """Two weeks of leave and some days of illness."""
+        dice = random.Random(f"{self.lab.id} {person.id} {self.start}")
+        monday = self.start - timedelta(days=self.start.weekday())
+        weeks = dice.sample(range(2, 26), 2)
+        days = {monday + timedelta(weeks=week, days=day) for week in weeks for day in range(5)}
+        return frozenset(days | {self.start + timedelta(days=dice.randrange(8, 184)) for _ in range(4)})
+
+    def number(self, kind: str) -> int:
+        """The next number of a kind of entity: 1, 2, 3 and so on."""
+        self._numbers[kind] += 1
+        return self._numbers[kind]
+
     def new_id(self, prefix: str) -> str:
         """A random-looking id, as request and session ids are."""
         return f"{prefix}-{self.random.getrandbits(40):010x}"
@@ -166,8 +215,8 @@ class World:
             context["ip"] = ip or f"{self.lab.network}.{number + 20}"
             browsers = ("Firefox/143.0", "Chrome/141.0", "Edge/141.0")
             context["user_agent"] = browsers[number % 3]
-            context["session"] = self.sessions.get(actor.id, "none")
-        elif actor.type == "automation":
+            context["session"] = self.sessions.get(actor.id)
+        elif actor.type in ("automation", "system"):
             context = {"job": actor.id, "run": self.new_id("run"), "host": "scheduler"}
         else:
             context["ip"] = ip or f"{self.lab.network}.{200 + len(actor.id)}"

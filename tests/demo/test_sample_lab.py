@@ -82,6 +82,54 @@ def test_related_entities_were_recorded_before(half_years: dict[str, list[Act]])
             seen.add((act.event.entity_type, act.event.entity_id))
 
 
+def test_people_act_in_a_session_that_they_signed_in_to(half_years: dict[str, list[Act]]) -> None:
+    for acts in half_years.values():
+        opened = set()
+        for event in (act.event for act in acts if act.event.actor_type == "user"):
+            if event.action == "sign_in" and event.outcome == "success":
+                opened.add((event.actor_id, event.context["session"]))
+            elif event.action != "sign_in":
+                assert (event.actor_id, event.context["session"]) in opened
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.id)
+def test_everybody_takes_leave_and_nobody_works_on_holidays(lab: Lab, half_years: dict[str, list[Act]]) -> None:
+    days: dict[str, set[date]] = {person.id: set() for person in lab.people}
+    for act in half_years[lab.id]:
+        if act.event.actor_type == "user" and act.event.action == "sign_out":
+            days[act.event.actor_id].add(act.recorded_at.astimezone(lab.zone).date())
+    everybody = set().union(*days.values())
+    assert not {day for day in everybody if (day.month, day.day) in lab.holidays}
+    monday = UNTIL - timedelta(weeks=25, days=UNTIL.weekday())
+    weeks = [{monday + timedelta(weeks=week, days=day) for day in range(5)} for week in range(24)]
+    for person in lab.people:
+        assert sum(not (week & days[person.id]) for week in weeks) >= 2
+
+
+def test_only_the_planted_approval_is_by_whoever_wrote_it(half_years: dict[str, list[Act]]) -> None:
+    alone = []
+    for acts in half_years.values():
+        author: dict[str, str] = {}
+        for event in (act.event for act in acts):
+            if event.entity_type == "protocol" and event.action in ("create", "update"):
+                author[event.entity_id] = event.actor_id
+            elif event.entity_type == "protocol" and author[event.entity_id] == event.actor_id:
+                alone.append((event.actor_id, event.entity_id))
+    assert alone == [("u-17", "SOP-114")]
+
+
+def test_a_rejected_sample_leads_to_a_deviation(half_years: dict[str, list[Act]]) -> None:
+    for acts in half_years.values():
+        settled = acts[-1].recorded_at - timedelta(days=40)
+        rejected = {a.event.entity_id for a in acts if a.event.action == "reject" and a.recorded_at < settled}
+        reported = {
+            entity_id for a in acts if a.event.entity_type == "compliance_event" and a.event.action == "create"
+            for kind, entity_id in a.event.related if kind == "sample"
+        }  # fmt: skip
+        assert rejected
+        assert rejected <= reported
+
+
 def test_what_the_docs_list_is_planted(half_years: dict[str, list[Act]]) -> None:
     first, second = ([act.event for act in half_years[lab.id]] for lab in LABS)
     assert sum(e.action == "delete" and e.reason == "cleanup" for e in first) == DELETED_IN_BULK
