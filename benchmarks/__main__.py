@@ -1,0 +1,147 @@
+"""Measure, and print one Markdown table: `make bench`, or `python -m benchmarks [--quick] [--write]`.
+
+Each measurement runs in a process of its own. What is compared runs in turn, round after round, and the best round
+counts: other work on the machine only ever makes a round slower.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+START, END = "<!-- table -->\n", "<!-- end of table -->\n"
+
+
+class Group(NamedTuple):
+    """Measurements that are compared: name (see benchmarks.measure) and what the table calls it."""
+
+    records: int
+    rounds: int
+    rows: tuple[tuple[str, str], ...]
+
+
+class Result(NamedTuple):
+    """Seconds of the best round, and bytes of the largest."""
+
+    seconds: float
+    peak: int
+
+
+def groups(scale: int) -> tuple[Group, ...]:
+    """What is measured, in its order: a group may need the database that the one before it left."""
+    return (
+        Group(
+            2_000 // scale,
+            3,
+            (
+                ("append-singly", "Append, a transaction for each record: FlaskTrack"),
+                ("insert-singly", "· the same rows, plain `INSERT`"),
+                ("auditchain-append-singly", "· the same events, auditchain `append`"),
+            ),
+        ),
+        Group(
+            100_000 // scale,
+            3,
+            (
+                ("append", "Append, a transaction for each 1,000 records: FlaskTrack"),
+                ("insert", "· the same rows, plain `executemany`"),
+                ("auditchain-append", "· the same events, auditchain `append_many`"),
+            ),
+        ),
+        Group(
+            1_000_000 // scale,
+            1,
+            (
+                ("append", "Append, ten times as many: FlaskTrack"),
+                ("auditchain-append", "· the same events, auditchain `append_many`"),
+            ),
+        ),
+        Group(
+            1_000_000 // scale,
+            3,
+            (
+                ("verify", "Verify everything, one process: FlaskTrack"),
+                ("fetch", "· bare fetch of the same rows"),
+                ("auditchain-verify", "· the same events, auditchain `verify`"),
+            ),
+        ),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and print one Markdown table.")
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the records: for a look, not for quoting")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.relative_to(ROOT)} too")
+    options = parser.parse_args()
+    if options.quick and options.write:
+        parser.error("--quick figures are not worth writing down")
+    with tempfile.TemporaryDirectory(prefix="flasktrack-benchmarks-") as folder:
+        table = "".join(_table(groups(20 if options.quick else 1), Path(folder)))
+    print(table, end="")
+    if options.write:
+        text = DOCUMENT.read_text()
+        head, tail = text.partition(START)[0], text.partition(END)[2]
+        DOCUMENT.write_text(f"{head}{START}\n{table}\n{END}{tail}")
+
+
+def _table(plan: tuple[Group, ...], folder: Path) -> Iterator[str]:
+    yield f"Measured on {_machine()}.\n\n"
+    yield "| | records | seconds | records/s | peak memory |\n"
+    yield "| --- | ---: | ---: | ---: | ---: |\n"
+    total = sum(group.rounds * len(group.rows) for group in plan)
+    with tqdm(total=total, unit=" measurements", leave=False, disable=None) as bar:
+        for group in plan:
+            results: dict[str, Result] = {}
+            for _ in range(group.rounds):
+                for name, label in group.rows:
+                    bar.set_description_str(f"{name}, {group.records:,} records")
+                    results[label] = _better(results.get(label), _measure(name, folder, group.records))
+                    bar.update()
+            for label, best in results.items():
+                yield (
+                    f"| {label} | {group.records:,} | {best.seconds:,.2f} | {group.records / best.seconds:,.0f} "
+                    f"| {best.peak / 1e6:,.0f} MB |\n"
+                )
+
+
+def _measure(name: str, folder: Path, records: int) -> Result:
+    command = [sys.executable, "-m", "benchmarks.measure", name, str(folder), str(records)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"The measurement {name} failed:\n{done.stderr}")
+    return Result(**json.loads(done.stdout))
+
+
+def _better(one: Result | None, other: Result) -> Result:
+    if one is None:
+        return other
+    return Result(min(one.seconds, other.seconds), max(one.peak, other.peak))
+
+
+def _machine() -> str:
+    model = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} cores ({model or platform.machine()}), {platform.system()}, Python {platform.python_version()}"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+if __name__ == "__main__":
+    main()
