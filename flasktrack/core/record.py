@@ -127,9 +127,14 @@ class Record(NamedTuple):
     hash: bytes
 
 
+def is_organization_id(value: object) -> bool:
+    """Whether it is a slug, as every organization's id is."""
+    return isinstance(value, str) and _SLUG.fullmatch(value) is not None
+
+
 def check_organization_id(organization_id: str) -> str:
     """Return it, or raise InvalidOrganization where it is not a slug."""
-    if not isinstance(organization_id, str) or not _SLUG.fullmatch(organization_id):
+    if not is_organization_id(organization_id):
         raise InvalidOrganization(
             f"{str(organization_id)[:80]!r} can't be an organization's id.",
             "Use 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit, such as northwind-labs.",

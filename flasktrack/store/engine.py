@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flasktrack.errors import DatabaseError, SchemaError
+from flasktrack.store.schema import metadata
 
 VERSION_TABLE = "flasktrack_schema"
 BUSY_SECONDS = 30  # how long a writer waits for another one; an append holds the lock for milliseconds
@@ -38,7 +42,7 @@ def open_engine(url: str) -> Engine:
             raise ArgumentError
         options: dict[str, Any] = {"timeout": BUSY_SECONDS} if parsed.get_backend_name() == "sqlite" else {}
         engine = create_engine(parsed, connect_args=options)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError):  # ValueError: a port like "abc"
         raise DatabaseError(
             "That is not a database URL that FlaskTrack can use.",
             "Give sqlite:///path/to/file.db or postgresql://user@host/name.",
@@ -47,6 +51,8 @@ def open_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
 
 
@@ -84,8 +90,8 @@ def is_blank(engine: Engine) -> bool:
 def initialize(engine: Engine) -> None:
     """Create the schema, or bring an older one to this version; does nothing where it is current.
 
-    Raises SchemaError where the schema is newer than this version of FlaskTrack, DatabaseError where the database
-    can't be reached or written.
+    Raises SchemaError where the schema is newer than this version of FlaskTrack, or a table of somebody else's has
+    the name of one of FlaskTrack's; DatabaseError where the database can't be reached or written.
     """
     file = sqlite_file(engine)
     if file is not None:
@@ -96,17 +102,13 @@ def initialize(engine: Engine) -> None:
                 f"The folder {file.parent} can't be made ({problem.strerror}).", "Choose another place."
             ) from None
         with engine.connect() as connection:
-            version = _stored_version(connection)
-            if version is not None and version not in _known_versions():
-                raise _too_new(version)
+            _check_upgradable(connection)
         with engine.connect().execution_options(**{_BEGIN: ""}) as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")  # kept in the file; not possible in a transaction
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INIT_LOCK})
-        version = _stored_version(connection)
-        if version is not None and version not in _known_versions():
-            raise _too_new(version)
+        _check_upgradable(connection)
         config = _alembic()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -131,6 +133,18 @@ def check_schema(engine: Engine) -> None:
         )
 
 
+def _check_upgradable(connection: Connection) -> None:
+    version = _stored_version(connection)
+    if version is None:
+        taken = {VERSION_TABLE, *metadata.tables} & set(inspect(connection).get_table_names())
+        if taken:
+            raise SchemaError(
+                f"This database has a table {min(taken)} that is not FlaskTrack's.", "Choose another database."
+            )
+    elif version not in _known_versions():
+        raise _too_new(version)
+
+
 def _too_new(version: str) -> SchemaError:
     return SchemaError(
         f"This database has the schema {version[:40]}, which is newer than this version of FlaskTrack.",
@@ -139,9 +153,13 @@ def _too_new(version: str) -> SchemaError:
 
 
 def _stored_version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSION_TABLE):
+    look = inspect(connection)
+    if not look.has_table(VERSION_TABLE):
         return None
-    return str(connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar())
+    if "version_num" not in (column["name"] for column in look.get_columns(VERSION_TABLE)):
+        return None
+    version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return None if version is None else str(version)
 
 
 def _alembic() -> Config:
@@ -164,6 +182,24 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     # SQLite folds case for ASCII only; a search for Ångström should find ångström, as it does in PostgreSQL.
     connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _prepare_postgresql(connection: Any, _: Any) -> None:
+    # The server's own zone would push a time near the year 9999 out of what a datetime holds.
+    connection.execute("SET TIME ZONE 'UTC'; SET datestyle = 'ISO'")
+    connection.commit()
+    connection.adapters.register_loader("timestamptz", _TimeLoader)
+
+
+class _TimeLoader(Loader):
+    """A datetime; the server's text where an intruder stored what a datetime can't hold (infinity, 44 BC)."""
+
+    def load(self, data: Buffer) -> datetime | str:
+        text = bytes(data).decode()
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return text
 
 
 def _lower(value: Any) -> Any:
@@ -207,7 +243,8 @@ def _explain(context: ExceptionContext) -> DatabaseError | None:
     else:
         state = getattr(original, "sqlstate", None)
         problem = _POSTGRES_PROBLEMS.get(state or "")
-        if problem is None and type(original).__name__ == "OperationalError" and (context.connection is None):
+        # Not connected yet: the server's refusal, or (ProgrammingError) an option in the URL that there isn't.
+        if problem is None and context.connection is None:
             problem = ("can't be reached", f"The server says: {_first_line(original)}")
     return DatabaseError(f"The database {problem[0]}.", problem[1]) if problem is not None else None
 

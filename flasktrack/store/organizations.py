@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, Select, func, insert, select
 
+from flasktrack.core.body import check_characters
 from flasktrack.core.header import ZERO_HASH
-from flasktrack.core.record import check_organization_id
+from flasktrack.core.record import check_organization_id, is_organization_id
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import InvalidOrganization, UnknownOrganization
+from flasktrack.errors import InvalidOrganization, InvalidRecord, UnknownOrganization
 from flasktrack.store.schema import audit_record, chain_head, checkpoint, organization
 
 
@@ -28,10 +29,15 @@ def create_organization(
 ) -> Organization:
     """Make an organization and the head of its empty chain, in the caller's transaction.
 
-    Raises InvalidOrganization for an id that is not a slug, an id that is taken, and an unknown time zone.
+    Raises InvalidOrganization for an id that is not a slug, an id that is taken, a name that no
+    database can hold, and an unknown time zone.
     """
     check_organization_id(organization_id)
     check_time_zone(time_zone)
+    try:
+        check_characters("name", name or organization_id)
+    except InvalidRecord as problem:
+        raise InvalidOrganization(f"The organization's name {problem.problem}.", "Choose another name.") from None
     if connection.scalar(select(organization.c.id).where(organization.c.id == organization_id)) is not None:
         raise InvalidOrganization(f"The organization {organization_id} exists already.", "Choose another id.")
     made = Organization(organization_id, name or organization_id, time_zone, format_time(utc_now()))
@@ -81,7 +87,9 @@ def get_organization(engine: Engine, organization_id: str) -> Organization:
 
 def find_organization(connection: Connection, organization_id: str) -> Organization:
     """As `get_organization`, within the caller's transaction."""
-    row = connection.execute(select(organization).where(organization.c.id == organization_id)).one_or_none()
+    row = None
+    if is_organization_id(organization_id):  # from an address: it may be text that no database takes
+        row = connection.execute(select(organization).where(organization.c.id == organization_id)).one_or_none()
     if row is None:
         known = connection.scalars(select(organization.c.id).order_by(organization.c.id).limit(5)).all()
         raise UnknownOrganization(

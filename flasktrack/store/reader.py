@@ -18,6 +18,7 @@ from flasktrack.store.organizations import Organization, get_organization
 from flasktrack.store.schema import audit_payload, audit_record, chain_head
 from flasktrack.store.scope import previous_hash, scoped
 
+MAX_POSITION = 2**63 - 1  # what a Position holds
 _ROWS_AT_ONCE = 200  # a row may carry 3 MiB of sections
 _RECORD_COLUMNS = tuple(audit_record.columns)
 _SECTION_COLUMNS = tuple(audit_payload.columns)[2:]
@@ -84,6 +85,8 @@ class Ledger:
 
     def get(self, seq: int) -> CheckedRecord | None:
         """The record at a position, or None where there is none."""
+        if abs(seq) > MAX_POSITION:  # from an address: more than the databases can compare with
+            return None
         return next(self.stream(first=seq, last=seq), None)
 
     def count(self, *conditions: ColumnElement[bool]) -> int:

@@ -40,6 +40,11 @@ def sqlite_triggers() -> list[str]:
         "FROM audit_payload WHERE organization_id = NEW.organization_id AND seq = NEW.seq) "
         f"BEGIN {raise_}; END"
     )
+    # record_link has no key of its own but SQLite's rowid, which can be named too.
+    statements.append(
+        "CREATE TRIGGER record_link_no_replace BEFORE INSERT ON record_link WHEN EXISTS (SELECT 1 "
+        f"FROM record_link WHERE rowid = NEW.rowid) BEGIN {raise_}; END"
+    )
     return statements
 
 

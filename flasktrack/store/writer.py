@@ -23,7 +23,7 @@ from sqlalchemy import Connection, String, Table, column, func, select, text, up
 from sqlalchemy.orm import Session
 
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes, header_hash
-from flasktrack.core.record import Content, Event, Record, Reference, check_event, check_record_id
+from flasktrack.core.record import Content, Event, Record, Reference, check_event, check_record_id, is_organization_id
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ChainBroken, InvalidRecord, RecordConflict, UnknownOrganization
 from flasktrack.store.reader import RecordedContent, find_recorded
@@ -101,6 +101,8 @@ def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes
     The no-change UPDATE takes the row's lock in PostgreSQL and the write lock in SQLite, and returns the row as it is
     once the lock was granted.
     """
+    if not is_organization_id(organization_id):  # it may be text that no database takes
+        raise _unknown(organization_id)
     head = connection.execute(
         update(chain_head)
         .where(chain_head.c.organization_id == organization_id)
@@ -108,9 +110,7 @@ def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes
         .returning(chain_head.c.size, chain_head.c.hash)
     ).one_or_none()
     if head is None:
-        raise UnknownOrganization(
-            f"There is no organization {organization_id[:80]!r} here.", "Create it first, or import its first records."
-        )
+        raise _unknown(organization_id)
     newest = connection.execute(
         scoped(organization_id, audit_record.c.seq, audit_record.c.hash, audit_record.c.recorded_at)
         .order_by(audit_record.c.seq.desc())
@@ -123,6 +123,12 @@ def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes
             "Somebody altered the database: run a verification, and keep a copy as evidence.",
         )
     return head.size, head.hash, last_time
+
+
+def _unknown(organization_id: str) -> UnknownOrganization:
+    return UnknownOrganization(
+        f"There is no organization {organization_id[:80]!r} here.", "Create it first, or import its first records."
+    )
 
 
 def _conflict(record: Record, index: int) -> RecordConflict:
