@@ -8,12 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from flasktrack import settings
 from flasktrack.demo import load_sample_lab
 from flasktrack.store.engine import is_blank, open_database
 from flasktrack.store.organizations import list_chains
 from flasktrack.ui import faults, session
+from flasktrack.ui.downloads import ROUTES
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.sidebar import draw_sidebar
 
@@ -25,7 +28,6 @@ def main() -> None:
         [
             st.Page(page.path, title=page.title, url_path=page.url_path, default=not page.url_path)
             for page in PAGES.values()
-            if Path(page.path).exists()
         ],
         position="hidden",
     )
@@ -47,4 +49,10 @@ def _fill_embedded_database(url: str) -> None:
         load_sample_lab(engine)
 
 
-main()
+if get_script_run_ctx() is None:
+    # The server loads this file before any session runs it. Without the next line, a page's address that is opened
+    # first of all would be looked up among pages/*.py, of which there are none.
+    PagesManager.uses_pages_directory = False
+    app = st.App(Path(__file__).name, routes=ROUTES)
+else:
+    main()

@@ -81,12 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     verify = command("verify", _verify, "check every record, and say what is wrong")
     verify.add_argument("--organization", metavar="ID", help="default: all")
     verify.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
-    verify.add_argument("--progress", action="store_true", help="report progress as JSON lines on standard error")
+    _add_progress(verify)
 
     export = command("export", _export, "write the records that a filter selects to a file")
     export.add_argument("--organization", metavar="ID", required=True)
     export.add_argument("--format", choices=("csv", "jsonl"), required=True)
     export.add_argument("--output", metavar="FILE", type=Path, required=True)
+    _add_progress(export)
     filters = export.add_argument_group("filters", "repeatable ones are OR inside, AND between")
     filters.add_argument("--from", metavar="TIME", dest="from_", help="occurred at or after")
     filters.add_argument("--to", metavar="TIME", help="occurred before")
@@ -96,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     filters.add_argument("--seq", metavar="A-B", help="positions")
     filters.add_argument("--text", metavar="WORDS", help="records that hold all these words")
     return parser
+
+
+def _add_progress(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--progress", action="store_true", help="report progress as JSON lines on standard error")
 
 
 _REPEATABLE = (
@@ -238,7 +243,7 @@ def _export(options: argparse.Namespace) -> int:
     given |= {"from": options.from_, "to": options.to, "seq": options.seq, "text": options.text}
     given["with_related"] = "1" if options.with_related else None
     params = {name: [value] if isinstance(value, str) else value for name, value in given.items() if value}
-    with _database(options) as engine, _progress_bar("record") as progress:
+    with _database(options) as engine, _progress_lines(options.progress) as progress:
         zone = check_time_zone(get_organization(engine, options.organization).time_zone)
         chosen = RecordFilter.from_params(params, zone)
         result = export_records(

@@ -15,7 +15,9 @@ from flasktrack.errors import DatabaseError
 from flasktrack.store.engine import initialize, writing
 from flasktrack.store.organizations import create_organization, list_chains
 from flasktrack.store.writer import append
+from flasktrack.verify.runner import verify_organization
 
+STARTED_BY = "system:sample-lab"
 _BATCH = 1000
 
 
@@ -32,7 +34,7 @@ class _Clock:
 def load_sample_lab(
     engine: Engine, until: date | None = None, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, int]:
-    """Make the schema where it is missing and append the sample lab, all in one transaction.
+    """Make the schema where it is missing, append the sample lab, all in one transaction, and verify what was loaded.
 
     `until` is the day after the last simulated one (default: today). Returns the number of records by organization.
     Raises DatabaseError where the database holds an organization already.
@@ -53,4 +55,6 @@ def load_sample_lab(
                 done += len(batch)
                 if progress is not None:
                     progress(done, total)
+    for lab, _ in work:
+        verify_organization(engine, lab.id, started_by=STARTED_BY)
     return {lab.id: len(acts) for lab, acts in work}

@@ -81,7 +81,7 @@ def _self_approval(world: World) -> None:
     author = world.lab.with_role("reviewer")[1]
     protocol = ("protocol", workflow.protocol)
     state = world.states[protocol]
-    change = {"version": state["version"] + 1, "status": "draft", "limit": workflow.limit * 1.25}
+    change = {"version": state["version"] + 1, "status": "draft", "limit": round(workflow.limit * 1.25, 3)}
     world.act(author, "update", protocol, change=change, reason="Limit widened", request=("PUT", "/v1/protocols"))
     world.now += timedelta(minutes=4)
     world.act(

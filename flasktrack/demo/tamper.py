@@ -15,15 +15,19 @@ from typing import Any
 from sqlalchemy import Engine
 
 from flasktrack.core.header import header_hash, record_header
+from flasktrack.demo.load import STARTED_BY
 from flasktrack.errors import DatabaseError
 from flasktrack.store.engine import open_engine, sqlite_file
+from flasktrack.store.organizations import list_chains
 from flasktrack.store.reader import Ledger
+from flasktrack.verify.runner import verify_organization
 
 _SMALLEST = 500  # records; below that the alterations would run into each other
 
 
 def make_tampered_copy(engine: Engine, target: Path) -> list[str]:
-    """Copy the engine's database to `target` (an older copy there is replaced), alter it, and say what was done.
+    """Copy the engine's database to `target` (an older copy there is replaced), alter it, verify it, and say
+    what was done.
 
     Raises DatabaseError where the database is not an SQLite file, or its largest organization has under 500 records.
     """
@@ -44,6 +48,12 @@ def make_tampered_copy(engine: Engine, target: Path) -> list[str]:
                 copy.execute(f'DROP TRIGGER "{trigger}"')
             done = list(_alter(copy, target, *row))
             copy.commit()
+    altered = open_engine(f"sqlite:///{target}")
+    try:
+        for organization in list_chains(altered):
+            verify_organization(altered, organization, started_by=STARTED_BY)
+    finally:
+        altered.dispose()
     return done
 
 

@@ -1,4 +1,4 @@
-"""How every page begins: check who may open it, say where one is, and hand over the context."""
+"""How every page begins: check who may open it, say where one is and what its numbers rest on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from flasktrack.errors import FlaskTrackError
 from flasktrack.ui.registry import PAGES, pages_for
 from flasktrack.ui.session import Context, current
 from flasktrack.ui.text import literal
+from flasktrack.ui.theme import badge
+from flasktrack.ui.verdict import chain_verdict
 
 
 class NotPermitted(FlaskTrackError):
@@ -28,6 +30,9 @@ def open_page(key: str) -> Context:
             f"The page {page.title} is not open to a {context.role.title.lower()}, only to a {allowed}.",
             f"Open to you: {own}.",
         )
-    st.header(page.title)
-    st.caption(literal(f"{context.organization.name} · times in {context.zone.key}"))
+    look, rests_on = chain_verdict(context)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.header(page.title, width="content", anchor=False)
+        badge(look)
+        st.caption(literal(f"{context.organization.name}: {rests_on}. Times in {context.zone.key}."), width="content")
     return context

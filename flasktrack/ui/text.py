@@ -18,3 +18,8 @@ def literal(text: str) -> str:
     """
     joined = _SHORTCODE.sub(f":{_WORD_JOINER}", _LINE.sub(" ", text))
     return _MARKUP.sub(r"\\\1", joined)
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 record`, `12,345 records`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -1,0 +1,46 @@
+"""Where in the chain: every position from the first to the newest as one bar, with what was checked and found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from flasktrack.core.finding import ERROR, Finding
+from flasktrack.store.verifications import Verification
+from flasktrack.ui.figures import palette, plotly_text, template
+
+_LANES = {"records": 0, "findings": 1}
+_CHECKED, _ERROR, _WARNING = "#2e8b57", "#c0392b", "#c77700"
+
+
+def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark: bool) -> go.Figure:
+    """The chain by position; a finding's customdata is its first position."""
+    colours = palette(dark=dark)
+    figure = go.Figure(layout={"template": template(dark=dark), "height": 150})
+    spans = [("checked", 1, done.last_seq, _CHECKED), ("not checked", done.last_seq + 1, size, colours.plain)]
+    for name, first, last, colour in spans:
+        if last >= first:
+            figure.add_bar(
+                orientation="h", base=[first - 1], x=[last - first + 1], y=[_LANES["records"]], width=0.5,
+                marker={"color": colour, "opacity": 0.55}, hoverinfo="text",
+                hovertext=[f"{first:,} to {last:,}: {name}"], customdata=[[None]],
+            )  # fmt: skip
+    for severity, symbol, colour in ((True, "x", _ERROR), (False, "triangle-up", _WARNING)):
+        shown = [finding for finding in findings if (finding.severity == ERROR) is severity]
+        figure.add_scatter(
+            mode="markers",
+            x=[(finding.seq + finding.seq_end) / 2 for finding in shown],
+            y=[_LANES["findings"]] * len(shown),
+            marker={"symbol": symbol, "color": colour, "size": 12, "line": {"width": 1, "color": colours.ground}},
+            hovertext=[f"{finding.code}<br>{plotly_text(finding.detail, 160)}" for finding in shown],
+            hoverinfo="text",
+            customdata=[[finding.seq] for finding in shown],
+        )
+    figure.update_layout(
+        title_text="Where in the chain",
+        barmode="overlay",
+        xaxis={"title_text": "Position", "range": [0, max(size, done.last_seq, 1)], "tickformat": ",d"},
+        yaxis={"tickvals": list(_LANES.values()), "ticktext": list(_LANES), "range": [-0.5, 1.5], "title_text": None},
+    )
+    return figure

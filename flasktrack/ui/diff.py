@@ -1,0 +1,112 @@
+"""An act's before and after as people read them: field by field, with no JSON to decipher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+import streamlit as st
+
+from flasktrack.insight.diff import Change, changes
+from flasktrack.ui.text import literal
+
+MOST_ROWS = 200
+"""Rows that are drawn of one snapshot: more would be slow, and nobody reads them on a page."""
+
+_ABSENT = "\u2013"
+
+
+def draw_changes(before: Any, after: Any) -> None:
+    """Draw what changed between two states (parsed JSON; None for no state).
+
+    With one state alone, its values are drawn: all that was recorded, or all that was deleted.
+    """
+    if before is None or after is None:
+        draw_values(after if before is None else before)
+        return
+    found = changes(before, after)
+    if not found:
+        st.text("Nothing differs between before and after.")
+        return
+    rows = [(change.path or "(whole)", *_sides(change), change.kind) for change in found[:MOST_ROWS]]
+    _draw(("Field", "Before", "After", "Change"), rows, len(found))
+
+
+def draw_values(state: Any) -> None:
+    """Draw every value of a state (parsed JSON) beside the path that leads to it."""
+    rows = list(islice(values(state), MOST_ROWS + 1))
+    total = len(rows) if len(rows) <= MOST_ROWS else sum(1 for _ in values(state))
+    _draw(("Field", "Value"), rows[:MOST_ROWS], total)
+
+
+def summary(found: list[Change] | None) -> str:
+    """Changes in one line, for a table: `status prepared → measured, result added`."""
+    if found is None:
+        return "not readable"
+    parts = []
+    for change in found[:4]:
+        before, after = _sides(change)
+        name = change.path or "state"
+        if change.kind == "changed":
+            parts.append(f"{name}: {_short(before)} → {_short(after)}")
+        elif change.kind == "added":
+            parts.append(f"{name}: + {_short(after)}")
+        elif change.kind == "removed":
+            parts.append(f"{name}: \u2212 {_short(before)}")
+        else:
+            parts.append(f"{name}: {before} → {after}")
+    return "; ".join(parts) + (f"; and {len(found) - 4} more" if len(found) > 4 else "")
+
+
+def values(state: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each value with its path: {"headers": {"host": "x"}, "tags": ["a"]} gives headers.host: x, tags: a."""
+    if isinstance(state, dict) and state:
+        for key in state:
+            yield from values(state[key], f"{path}.{key}" if path else key)
+    elif isinstance(state, list) and any(isinstance(item, (dict, list)) for item in state):
+        for place, item in enumerate(state, start=1):
+            yield from values(item, f"{path}[{place}]")
+    else:
+        yield path or "(whole)", readable(state)
+
+
+def readable(value: Any) -> str:
+    """A JSON value as a person would write it down."""
+    if isinstance(value, str):
+        return value if value.strip() else orjson.dumps(value).decode()
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_inner(item)}" for key, item in value.items()) or "nothing inside"
+    if isinstance(value, list):
+        return ", ".join(_inner(item) for item in value) or "empty list"
+    return orjson.dumps(value).decode()
+
+
+def _inner(value: Any) -> str:
+    return f"({readable(value)})" if isinstance(value, (dict, list)) and value else readable(value)
+
+
+def _sides(change: Change) -> tuple[str, str]:
+    """Both sides in words; where these would read the same (1 and "1"), as JSON."""
+    if change.kind == "moved":
+        return f"item {change.place_before}", f"item {change.place_after}"
+    before = _ABSENT if change.kind == "added" else readable(change.before)
+    after = _ABSENT if change.kind == "removed" else readable(change.after)
+    if before == after:
+        return orjson.dumps(change.before).decode(), orjson.dumps(change.after).decode()
+    return before, after
+
+
+def _short(text: str, longest: int = 28) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _draw(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], total: int) -> None:
+    """Draw a table; st.table reads markdown, so every text is made literal."""
+    columns = {title: [literal(row[place]) for row in rows] for place, title in enumerate(titles)}
+    st.table(columns, border="horizontal", hide_index=True)
+    if total > len(rows):
+        st.text(f"{total - len(rows):,} more are not drawn; an export holds them.")

@@ -1,0 +1,64 @@
+"""Files for a reader to take away: kept on disk, streamed from there, and gone when the app ends.
+
+Streamlit's own download button holds the whole file in memory. The address of a file is a secret of 256 bits, which
+only the page that made it shows.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+_PATH = "/exports"
+
+
+class Downloads:
+    """The files that can be downloaded now."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="flasktrack-exports-")
+        self._files: dict[str, Path] = {}
+
+    def new_file(self, name: str) -> Path:
+        """A place to write a file to; `name` is what the reader's computer will call it."""
+        return Path(tempfile.mkdtemp(dir=self._folder.name)) / name
+
+    def offer(self, file: Path) -> str:
+        """Make a file available, and return its address on this server."""
+        token = secrets.token_urlsafe(32)
+        self._files[token] = file
+        return f"{_PATH}/{token}"
+
+    def find(self, token: str) -> Path | None:
+        """The file of an address; None where there is none (any more)."""
+        return self._files.get(token)
+
+    def withdraw(self, file: Path) -> None:
+        """Delete a file that nobody needs any more."""
+        self._files = {token: kept for token, kept in self._files.items() if kept != file}
+        file.unlink(missing_ok=True)
+        file.parent.rmdir()
+
+
+@st.cache_resource(show_spinner=False)
+def downloads() -> Downloads:
+    """The one place for files; it lasts as long as the app."""
+    return Downloads()
+
+
+async def _send(request: Request) -> Response:
+    file = downloads().find(request.path_params["token"])
+    if file is None or not file.exists():
+        return PlainTextResponse("This file is no longer here. Make the export again.", status_code=404)
+    return FileResponse(
+        file, filename=file.name, content_disposition_type="attachment", headers={"Cache-Control": "no-store"}
+    )
+
+
+ROUTES: list[BaseRoute] = [Route(f"{_PATH}/{{token}}", _send)]

@@ -1,0 +1,295 @@
+"""Every Plotly figure of the app: from a question's DataFrame to a figure, in light and in dark.
+
+Figures know nothing of Streamlit or the database. Each point carries in `customdata` what a page needs to find the
+records behind it. Plotly reads a little HTML in any text that it draws, so text from records passes `plotly_text`.
+
+Colours: people and machines have one colour each, which nothing else in the app uses; the pair is told apart with any
+form of colour blindness, and by the words beside it. Everything else is drawn in one neutral colour.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from typing import Any, NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+
+PERSON, MACHINE = "person", "machine"  # the values of the column `kind`
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+_KIND_WORDS = {PERSON: "people", MACHINE: "machines"}
+_STEPS = {
+    "hour": pd.DateOffset(hours=1),
+    "day": pd.DateOffset(days=1),
+    "week": pd.DateOffset(weeks=1),
+    "month": pd.DateOffset(months=1),
+}
+_BAR_SHARE = 0.86  # of a step's width; the rest keeps neighbours apart
+_FONT = '"Source Sans", sans-serif'  # Streamlit's own, which the page has loaded
+_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+
+
+class Palette(NamedTuple):
+    """The colours of one theme. `low` and `high` are the ends of the scale for counts."""
+
+    text: str
+    muted: str
+    grid: str
+    ground: str
+    person: str
+    machine: str
+    plain: str
+    low: str
+    high: str
+
+
+LIGHT = Palette("#1d252c", "#5b6770", "#e3e8ec", "#ffffff", "#6f4aa8", "#d9822b", "#7d8b96", "#eef1f4", "#2b3a45")
+DARK = Palette("#e4e9ed", "#9aa7b1", "#2a333c", "#12171c", "#b79be6", "#eba14f", "#8595a2", "#1c232a", "#dbe4ea")
+
+
+def palette(*, dark: bool) -> Palette:
+    """The colours for the theme that the reader chose."""
+    return DARK if dark else LIGHT
+
+
+def plotly_text(text: object, limit: int = 60) -> str:
+    """Text from records, so that Plotly draws it as it is: no markup, no control characters, at most `limit` long."""
+    shown = str(text)
+    if len(shown) > limit:
+        shown = shown[: limit - 1] + "…"
+    shown = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in shown)
+    if any(unicodedata.bidirectional(c) in ("R", "AL") for c in shown):
+        shown = f"{_ISOLATE}{shown}{_POP_ISOLATE}"  # or the numbers beside it would change places with it
+    return escape(shown, quote=False)
+
+
+def over_time(frame: pd.DataFrame, step: str, zone: str, *, dark: bool, height: int = 260) -> go.Figure:
+    """Records per hour, day, week or month, people and machines apart.
+
+    `frame` has start (aware, in the organization's zone), kind and records. A point's customdata is the time from and
+    the time to (ISO 8601, from <= t < to) and its kind.
+    """
+    colours = palette(dark=dark)
+    figure = _figure(dark=dark, height=height)
+    heading = [f"Records per {step}"]
+    for kind in (PERSON, MACHINE):
+        rows = frame[frame["kind"] == kind]
+        figure.add_bar(**_bars(rows, kind, step, getattr(colours, kind)))
+        word = f"{_KIND_WORDS[kind]} {int(rows['records'].sum()):,}"
+        heading.append(f'<span style="color:{getattr(colours, kind)}">■ {word}</span>')
+    figure.update_layout(
+        barmode="stack",
+        title_text="   ".join(heading),
+        xaxis={"title_text": f"When it happened, by {step} ({plotly_text(zone)})", "type": "date"},
+        yaxis={"title_text": "Records", "rangemode": "tozero"},
+    )
+    return figure
+
+
+def _bars(rows: pd.DataFrame, kind: str, step: str, colour: str) -> dict[str, Any]:
+    starts: list[pd.Timestamp] = list(rows["start"])
+    ends = [start + _STEPS[step] for start in starts]
+    walls = [(_wall_time(start), _wall_time(end)) for start, end in zip(starts, ends, strict=True)]
+    return {
+        "name": _KIND_WORDS[kind],
+        "x": [start + (end - start) / 2 for start, end in walls],
+        "y": list(rows["records"]),
+        "width": [(end - start).total_seconds() * 1000 * _BAR_SHARE for start, end in walls],  # milliseconds
+        "customdata": [[start.isoformat(), end.isoformat(), kind] for start, end in zip(starts, ends, strict=True)],
+        "hovertext": [
+            f"{_period(start, step)}<br>{records:,} by {_KIND_WORDS[kind]}"
+            for start, records in zip(starts, rows["records"], strict=True)
+        ],
+        "hoverinfo": "text",
+        "marker": {"color": colour, "line": {"width": 0}},
+    }
+
+
+def _wall_time(moment: pd.Timestamp) -> datetime:
+    """What a clock on the organization's wall shows: Plotly draws a time as it is written."""
+    return moment.tz_localize(None).to_pydatetime()
+
+
+def _period(start: pd.Timestamp, step: str) -> str:
+    if step == "hour":
+        return start.strftime("%a %-d %b %Y, %H:00 to %H:59 (UTC%z)")
+    if step == "month":
+        return start.strftime("%B %Y")
+    return ("Week from " if step == "week" else "") + start.strftime("%a %-d %b %Y")
+
+
+def ranking(
+    rows: Sequence[tuple[str, int, Any]],
+    title: str,
+    *,
+    dark: bool,
+    kinds: Sequence[str] | None = None,
+    height: int | None = None,
+) -> go.Figure:
+    """The largest counts as bars, each with its label and number beside it.
+
+    `rows` are label, count, and customdata; `kinds` (person or machine) colours them where they are actors.
+    """
+    colours = palette(dark=dark)
+    places = list(range(len(rows)))
+    labels = [plotly_text(label, 26) for label, _, _ in rows]
+    figure = _figure(dark=dark, height=height or 62 + 24 * max(len(rows), 1))
+    figure.add_bar(
+        orientation="h",
+        x=[count for _, count, _ in rows],
+        y=places,
+        text=[f"{count:,}" for _, count, _ in rows],
+        textposition="outside",
+        textfont={"color": colours.text},
+        cliponaxis=False,
+        customdata=[[data] for _, _, data in rows],
+        hovertext=[f"{plotly_text(label, 120)}<br>{count:,} records" for label, count, _ in rows],
+        hoverinfo="text",
+        marker={"color": [getattr(colours, kind) for kind in kinds] if kinds else colours.plain},
+    )
+    top = max((count for _, count, _ in rows), default=1)
+    figure.update_layout(
+        title_text=plotly_text(title, 120),
+        bargap=0.3,
+        margin={"b": 6, "r": 16},
+        xaxis={"visible": False, "range": [0, top * 1.22]},  # the number says it; room for the longest beside its bar
+        yaxis={
+            "tickvals": places, "ticktext": labels, "range": [max(len(rows), 1) - 0.5, -0.5],
+            "showgrid": False, "ticks": "", "tickfont": {"color": colours.text}, "title_text": None,
+        },
+    )  # fmt: skip
+    return figure
+
+
+def week(frame: pd.DataFrame, zone: str, *, dark: bool, height: int = 260) -> go.Figure:
+    """When in the week: records by weekday and hour in the organization's zone. `frame`: weekday, hour, records."""
+    colours = palette(dark=dark)
+    counts = [[0] * 24 for _ in WEEKDAYS]
+    for weekday, hour, records in frame[["weekday", "hour", "records"]].itertuples(index=False):
+        counts[int(weekday)][int(hour)] = int(records)
+    figure = _figure(dark=dark, height=height)
+    figure.add_heatmap(
+        z=counts,
+        x=list(range(24)),
+        y=list(range(7)),
+        xgap=1,
+        ygap=1,
+        zmin=0,
+        colorscale=[[0, colours.low], [1, colours.high]],
+        colorbar={"thickness": 8, "outlinewidth": 0, "title": {"text": "Records", "side": "right"}},
+        hovertext=[
+            [f"{WEEKDAYS[day]} {hour:02}:00 to {hour:02}:59<br>{records:,} records" for hour, records in enumerate(row)]
+            for day, row in enumerate(counts)
+        ],
+        hoverinfo="text",
+    )
+    figure.update_layout(
+        title_text="Hour and weekday",
+        xaxis={"title_text": f"Hour of the day ({plotly_text(zone)})", "tickvals": list(range(0, 24, 3)), "ticks": ""},
+        yaxis={
+            "tickvals": list(range(7)),
+            "ticktext": list(WEEKDAYS),
+            "autorange": "reversed",
+            "title_text": "Weekday",
+        },
+    )
+    figure.update_layout(xaxis_showgrid=False, yaxis_showgrid=False)
+    return figure
+
+
+class Act(NamedTuple):
+    """A revision on an entity's timeline: `marked` says in a word what is wrong with it, or is empty."""
+
+    seq: int
+    revision: int
+    occurred_at: datetime
+    action: str
+    actor: str
+    kind: str
+    marked: str
+
+
+def timeline(acts: Sequence[Act], zone: str, *, dark: bool, selected: int | None = None) -> go.Figure:
+    """An entity's acts in time, a lane for each action; what is marked is ringed. customdata is the position."""
+    colours = palette(dark=dark)
+    lanes = list(dict.fromkeys(act.action for act in acts))
+    figure = _figure(dark=dark, height=120 + 26 * max(len(lanes), 1))
+    heading = [f"{len(acts):,} revisions"]
+    for kind in (PERSON, MACHINE):
+        mine = [act for act in acts if act.kind == kind]
+        figure.add_scatter(
+            mode="markers",
+            name=_KIND_WORDS[kind],
+            x=[act.occurred_at.replace(tzinfo=None) for act in mine],
+            y=[lanes.index(act.action) for act in mine],
+            customdata=[[act.seq] for act in mine],
+            hovertext=[_act_words(act) for act in mine],
+            hoverinfo="text",
+            marker={
+                "color": getattr(colours, kind),
+                "size": [15 if act.seq == selected else 11 for act in mine],
+                "symbol": ["diamond" if act.marked else "circle" for act in mine],
+                "line": {
+                    "color": [colours.text if act.marked or act.seq == selected else colours.ground for act in mine],
+                    "width": [2 if act.marked or act.seq == selected else 1 for act in mine],
+                },
+            },
+        )
+        heading.append(f'<span style="color:{getattr(colours, kind)}">● by {_KIND_WORDS[kind]} {len(mine):,}</span>')
+    if any(act.marked for act in acts):
+        heading.append("◆ needs a look")
+    figure.update_layout(
+        title_text="   ".join(heading),
+        xaxis={"title_text": f"When it happened ({plotly_text(zone)})", "type": "date"},
+        yaxis={
+            "tickvals": list(range(len(lanes))), "ticktext": [plotly_text(lane, 26) for lane in lanes],
+            "range": [len(lanes) - 0.5, -0.5], "title_text": None, "tickfont": {"color": colours.text},
+        },
+    )  # fmt: skip
+    return figure
+
+
+def _act_words(act: Act) -> str:
+    lines = [
+        f"Revision {act.revision:,}: {plotly_text(act.action)}",
+        act.occurred_at.strftime("%a %-d %b %Y, %H:%M:%S (UTC%z)"),
+        f"{plotly_text(act.actor, 120)} ({act.kind})",
+    ]
+    return "<br>".join(lines + ([plotly_text(act.marked, 120)] if act.marked else []))
+
+
+def _figure(*, dark: bool, height: int) -> go.Figure:
+    return go.Figure(layout={"template": template(dark=dark), "height": height})
+
+
+def template(*, dark: bool) -> go.layout.Template:
+    """The look that all figures share."""
+    colours = palette(dark=dark)
+    axis = {
+        "automargin": True,
+        "fixedrange": True,  # a click means "these records"; zooming by accident would only be in its way
+        "gridcolor": colours.grid,
+        "linecolor": colours.grid,
+        "tickfont": {"color": colours.muted, "size": 12},
+        "title": {"font": {"color": colours.muted, "size": 12}, "standoff": 6},
+        "zeroline": False,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": _FONT, "size": 13, "color": colours.text},
+            "title": {"font": {"size": 14}, "x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container",
+                      "yanchor": "top", "pad": {"t": 8}},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "margin": {"l": 8, "r": 8, "t": 36, "b": 8},
+            "showlegend": False,
+            "hoverlabel": {"bgcolor": colours.ground, "bordercolor": colours.muted, "align": "left",
+                           "font": {"family": _FONT, "size": 13, "color": colours.text}},
+            "xaxis": {**axis, "showgrid": False},
+            "yaxis": {**axis, "tickformat": ",d"},
+        }
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""Long work beside the app: a command of FlaskTrack in a process of its own, with its progress and its answer.
+
+Verifying keeps a processor busy, and every session's pages run in the app's one process: there it would make all of
+them wait (docs/architecture of Streamlit: reruns share the interpreter).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import Any
+
+from sqlalchemy import Engine
+
+from flasktrack.settings import HOME
+
+_FAILED = 2  # the exit status of a command that could not do it (spec section 6)
+
+
+class Job:
+    """A running or finished command. `checked` of `total` records are done; `total` is 0 until it is known."""
+
+    def __init__(self, engine: Engine, *arguments: str) -> None:
+        paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = os.environ | {
+            # Not an argument: whoever lists this machine's processes would read the password.
+            "FLASKTRACK_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
+        self.checked = 0
+        self.total = 0
+        self.cancelled = False
+        self.answer: dict[str, Any] | None = None
+        self.problem: str | None = None
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process writes)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "flasktrack", *arguments, "--json", "--progress"],
+            env=environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._follower = threading.Thread(target=self._follow, daemon=True)
+        self._follower.start()
+
+    @property
+    def running(self) -> bool:
+        return self._follower.is_alive()
+
+    @property
+    def share(self) -> float:
+        """How much is done, from 0 to 1."""
+        return min(1.0, self.checked / self.total) if self.total else 0.0
+
+    def cancel(self) -> None:
+        """Ask it to stop; it leaves nothing half-written."""
+        self.cancelled = True
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, at most so long."""
+        self._follower.join(seconds)
+
+    def _follow(self) -> None:
+        said = ""
+        assert self._process.stderr is not None  # noqa: S101 (it was asked for above)
+        for line in self._process.stderr:
+            try:
+                report = json.loads(line)
+                self.checked, self.total = int(report["checked"]), int(report["of"])
+            except (ValueError, TypeError, KeyError):
+                said = line.strip() or said
+        status = self._process.wait()
+        with self._output:
+            self._output.seek(0)
+            written = self._output.read()
+        if status in (0, 1) and written:
+            self.answer = json.loads(written)
+        else:
+            self.problem = said.removeprefix("flasktrack: ") or f"It ended without a word (exit status {status})."

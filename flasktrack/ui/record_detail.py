@@ -1,0 +1,160 @@
+"""One record in full: who did what and when, what changed, what it is chained to, and whether it is sound."""
+
+from __future__ import annotations
+
+import orjson
+import streamlit as st
+
+from flasktrack.core.finding import Finding
+from flasktrack.core.record import SECTIONS, Record, Section
+from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.ui import address
+from flasktrack.ui.diff import draw_changes, draw_values
+from flasktrack.ui.links import page_link
+from flasktrack.ui.session import Context
+from flasktrack.ui.text import literal
+from flasktrack.ui.theme import OUTCOME, SEVERITY, badge
+from flasktrack.ui.times import full
+from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
+
+SHORT_HASH = 12
+_HEIGHT = 560
+
+
+def record_detail(context: Context, seq: int) -> None:
+    """Draw the record at a position, with ways to its neighbours and to close it again."""
+    ledger = Ledger(context.engine, context.organization.id)
+    checked = ledger.get(seq)
+    head = ledger.head()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(f"Record {seq:,}", anchor=False)
+        _step("Previous", ":material/chevron_left:", seq - 1, off=seq <= 1)
+        _step("Next", ":material/chevron_right:", seq + 1, off=head is not None and seq >= head.size)
+        _step("Close", ":material/close:", None)
+    if checked is None:
+        st.warning("There is no record at this position.", icon=":material/warning:")
+        return
+    with st.container(height=_HEIGHT, border=True):
+        draw_findings(checked.findings)
+        _facts(context, checked.record)
+        _changes(checked)
+        _links(context, checked.record)
+        _request(checked)
+        _chain(checked.record)
+
+
+def draw_findings(findings: tuple[Finding, ...]) -> None:
+    """Say plainly what is wrong with a record."""
+    for finding in findings:
+        look = SEVERITY[finding.severity]
+        draw = {"error": st.error, "warning": st.warning, "info": st.info}[finding.severity]
+        draw(f"**{look.word}:** {literal(finding.detail)} `{finding.code}`", icon=look.icon)
+
+
+def _step(label: str, icon: str, seq: int | None, *, off: bool = False) -> None:
+    st.button(
+        label, icon=icon, key=f"record_{label}", type="tertiary", disabled=off,
+        on_click=address.write, kwargs={"record": seq},
+    )  # fmt: skip
+
+
+def _facts(context: Context, record: Record) -> None:
+    actor = f"{record.actor_name or record.actor_id} ({record.actor_type}:{record.actor_id})"
+    entity = f"{record.entity_name or record.entity_id} ({record.entity_type}:{record.entity_id})"
+    facts = {
+        "Actor": actor,
+        "Actor type": ACTOR_TYPE_WORDS.get(record.actor_type, record.actor_type),
+        "Role then": record.actor_role,
+        "Credential": record.credential_id,
+        "On behalf of": record.on_behalf_of,
+        "Action": record.action,
+        "Entity": entity,
+        "Reason": record.reason,
+        "Occurred": full(record.occurred_at, context.zone),
+        "Recorded": full(record.recorded_at, context.zone),
+        "Correlation": record.correlation_id,
+        "Of this actor": f"record {record.actor_seq:,}",
+        "Of this entity": f"record {record.entity_seq:,}",
+        "Record id": record.record_id,
+    }
+    look = OUTCOME.get(record.outcome)
+    if look is None:
+        st.text(f"Outcome: {record.outcome}")
+    else:
+        badge(look)
+    _table(facts)
+
+
+def _table(facts: dict[str, str | None]) -> None:
+    """Names and values; st.table reads markdown, so every text is made literal."""
+    rows = {"": [literal(name) for name in facts], " ": [literal(text or "") for text in facts.values()]}
+    present = [place for place, text in enumerate(facts.values()) if text]
+    st.table(
+        {name: [column[place] for place in present] for name, column in rows.items()},
+        border="horizontal", hide_index=True, hide_header=True,
+    )  # fmt: skip
+
+
+def _changes(checked: CheckedRecord) -> None:
+    """Before and after, field by field; a body that can't be read (somebody altered it) as the text that it is."""
+    readable, parsed = True, {}
+    for name in ("before", "after"):
+        section: Section | None = getattr(checked, name)
+        digest = getattr(checked.record, f"{name}_digest")
+        if section is None:
+            if digest is not None:
+                st.info(f"The section {name} was recorded, but is no longer stored.", icon=":material/info:")
+                readable = False
+            continue
+        try:
+            parsed[name] = orjson.loads(section.body)
+        except ValueError:
+            readable = False
+            st.caption(f"{name.title()}, as stored")
+            st.code(section.body, language=None, wrap_lines=True)
+    if parsed:
+        st.markdown(_heading(readable, parsed))
+        draw_changes(parsed.get("before"), parsed.get("after"))
+
+
+def _heading(readable: bool, parsed: dict[str, object]) -> str:
+    if readable and len(parsed) > 1:
+        return "**What changed**"
+    return "**What was deleted**" if readable and "before" in parsed else "**What was recorded**"
+
+
+def _links(context: Context, record: Record) -> None:
+    st.markdown("**Histories**")
+    entity = f"{record.entity_type}:{record.entity_id}"
+    page_link(context, "entities", f"This entity: {entity}", entity=[entity])
+    for reference in dict.fromkeys(record.related):
+        related = f"{reference.type}:{reference.id}"
+        page_link(context, "entities", f"Related: {related}", entity=[related])
+    actor = f"{record.actor_type}:{record.actor_id}"
+    page_link(context, "records", f"All by this actor: {actor}", actor=[actor])
+
+
+def _request(checked: CheckedRecord) -> None:
+    if checked.context is None:
+        return
+    st.markdown("**Request context**")
+    try:
+        draw_values(orjson.loads(checked.context.body))
+    except ValueError:
+        st.code(checked.context.body, language=None, wrap_lines=True)
+
+
+def _chain(record: Record) -> None:
+    """Hashes, short for the eye and whole for the clipboard."""
+    st.markdown("**Chain**")
+    hashes = {"Hash": record.hash, "Hash of the record before": record.prev_hash}
+    digests = {f"Digest of {name}": getattr(record, f"{name}_digest") for name in SECTIONS}
+    present = {name: value.hex() for name, value in (hashes | digests).items() if value is not None}
+    st.table(
+        {"": list(present), " ": [f"`{text[:SHORT_HASH]}…`" for text in present.values()]},
+        border="horizontal", hide_index=True, hide_header=True,
+    )  # fmt: skip
+    with st.popover("Whole hashes", icon=":material/content_copy:", width="content"):
+        for name, text in present.items():
+            st.caption(name)
+            st.code(text, language=None, wrap_lines=True)

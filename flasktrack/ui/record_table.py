@@ -1,0 +1,167 @@
+"""Records as a table, newest first, a page at a time; a click on one opens it beside the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from flasktrack.core.record import Record
+from flasktrack.errors import InvalidFilter
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.questions import Questions
+from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.ui import address
+from flasktrack.ui.charts import table_height
+from flasktrack.ui.loaders import ask
+from flasktrack.ui.record_detail import record_detail
+from flasktrack.ui.session import Context
+from flasktrack.ui.times import short
+
+PAGE_RECORDS = 500
+"""Rows on one page: a table that can be clicked sends all of its rows to the browser."""
+
+_TABLE_HEIGHT = 430
+_NARROW = ("seq", "check", "time", "actor", "action", "entity")
+
+
+def records(context: Context, chosen: RecordFilter) -> None:
+    """Draw the records that a filter selects, and the one that the address opens beside them.
+
+    The address keeps `before` (the page shows records with lower positions) and `record` (the open one).
+    """
+    before, opened = address.position("before"), address.position("record")
+    ledger = Ledger(context.engine, context.organization.id)
+    last = None if before is None else before - 1
+    found = list(islice(ledger.stream(*chosen.conditions(), last=last, descending=True, limit=PAGE_RECORDS + 1), None))
+    page = found[:PAGE_RECORDS]
+    if not page:
+        _nothing(context, chosen, before)
+        if opened is None:
+            return
+    table, detail = (st.container(), None) if opened is None else st.columns([11, 10])
+    with table:
+        if page:
+            _pager(context, chosen, ledger, page, more=len(found) > PAGE_RECORDS)
+            _table(context, page, narrow=opened is not None)
+    if detail is not None and opened is not None:
+        with detail:
+            record_detail(context, opened)
+
+
+def record_frame(page: Sequence[CheckedRecord], zone: ZoneInfo) -> pd.DataFrame:
+    """Checked records as the table's columns, with times in `zone`."""
+    return pd.DataFrame(
+        [
+            (
+                checked.record.seq,
+                _check(checked),
+                short(checked.record.occurred_at, zone),
+                checked.record.actor_name or checked.record.actor_id,
+                checked.record.actor_type,
+                checked.record.action,
+                checked.record.entity_type,
+                _entity(checked.record),
+                checked.record.outcome,
+                checked.record.reason or "",
+            )
+            for checked in page
+        ],
+        columns=["seq", "check", "time", "actor", "actor_type", "action", "entity_type", "entity", "outcome", "reason"],
+    )
+
+
+def _entity(record: Record) -> str:
+    named = record.entity_name and record.entity_name != record.entity_id
+    return f"{record.entity_name} ({record.entity_id})" if named else record.entity_id
+
+
+def _check(checked: CheckedRecord) -> str:
+    return f"✕ {', '.join(sorted({finding.code for finding in checked.findings}))}" if checked.findings else "✓"
+
+
+def _nothing(context: Context, chosen: RecordFilter, before: int | None) -> None:
+    if before is not None:
+        st.info("There are no such records at lower positions.", icon=":material/info:")
+        st.button("Newest", on_click=address.write, kwargs={"before": None})
+    elif chosen.is_empty:
+        st.info("No record yet: this organization's history is empty.", icon=":material/info:")
+    else:
+        st.info("No record meets the filter. Widen it, or clear it above.", icon=":material/info:")
+
+
+def _pager(
+    context: Context, chosen: RecordFilter, ledger: Ledger, page: Sequence[CheckedRecord], *, more: bool
+) -> None:
+    """Where this page stands among all records that the filter selects, and the ways to its neighbours."""
+    first, last = page[0].record.seq, page[-1].record.seq
+    total = ask(context, Questions.totals, chosen).records
+    above = _above(context, chosen, first) if address.value("before") else 0
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.text(f"{above + 1:,}-{above + len(page):,} of {total:,} records, newest first, each checked as it was read")
+        if above:
+            st.button("Newest", type="tertiary", on_click=address.write, kwargs={"before": None})
+            st.button("Newer", type="tertiary", on_click=_newer, args=(chosen, ledger, first))
+        if more:
+            st.button("Older", type="tertiary", on_click=address.write, kwargs={"before": last})
+
+
+def _above(context: Context, chosen: RecordFilter, first: int) -> int:
+    """How many records the filter selects at higher positions than this page's first."""
+    try:
+        newer = replace(chosen, seq_first=max(chosen.seq_first or 1, first + 1))
+    except InvalidFilter:  # this page begins with the filter's last position
+        return 0
+    return ask(context, Questions.totals, newer).records
+
+
+def _newer(chosen: RecordFilter, ledger: Ledger, first: int) -> None:
+    newer = [found.record.seq for found in ledger.stream(*chosen.conditions(), first=first + 1, limit=PAGE_RECORDS)]
+    address.write(before=newer[-1] + 1 if len(newer) == PAGE_RECORDS else None)
+
+
+def _table(context: Context, page: Sequence[CheckedRecord], *, narrow: bool) -> None:
+    """A click on any cell opens its record: the address says so, and the next run draws it."""
+    key = f"records_{context.organization.id}_{page[0].record.seq}_{page[-1].record.seq}"
+
+    def open_clicked() -> None:
+        cells = st.session_state[key].selection.cells
+        if cells:
+            address.write(record=page[cells[0][0]].record.seq)
+
+    _select_open(key, page)
+    column = st.column_config
+    st.dataframe(
+        record_frame(page, context.zone),
+        key=key,
+        height=table_height(len(page), _TABLE_HEIGHT),
+        hide_index=True,
+        on_select=open_clicked,
+        selection_mode="single-cell",
+        column_order=_NARROW if narrow else None,
+        column_config={
+            "seq": column.NumberColumn("Position", format="localized", width=70),
+            "check": column.TextColumn("Check", width=60, help="Whether its content still gives its hash."),
+            "time": column.TextColumn(f"Occurred ({context.zone.key})", width=145),
+            "actor": column.TextColumn("Actor", width=130),
+            "actor_type": column.TextColumn("Actor type", width=85),
+            "action": column.TextColumn("Action", width=75),
+            "entity_type": column.TextColumn("Entity type", width=90),
+            "entity": column.TextColumn("Entity", width=150),
+            "outcome": column.TextColumn("Outcome", width=70),
+            "reason": column.TextColumn("Reason", width=110),
+        },
+    )
+
+
+def _select_open(key: str, page: Sequence[CheckedRecord]) -> None:
+    """Mark the record that the address opens, however it came there; the cell that was clicked stays where it is."""
+    opened = address.position("record")
+    row = next((row for row, checked in enumerate(page) if checked.record.seq == opened), None)
+    marked = st.session_state[key].selection.cells if key in st.session_state else []
+    if [cell[0] for cell in marked] != ([] if row is None else [row]):
+        st.session_state[key] = {"selection": {"cells": [] if row is None else [(row, "seq")]}}

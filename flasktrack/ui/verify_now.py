@@ -1,0 +1,65 @@
+"""Verify now: one verification of an organization at a time, beside the app, whoever starts it and looks."""
+
+from __future__ import annotations
+
+import threading
+
+import streamlit as st
+
+from flasktrack.ui.jobs import Job
+from flasktrack.ui.session import Context
+from flasktrack.ui.text import literal
+
+_EVERY = 0.5  # seconds between two looks at the progress
+
+
+class _Running:
+    """The verifications that run, or ended last, by database and organization."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: dict[tuple[str, str], Job] = {}
+
+    def get(self, context: Context) -> Job | None:
+        return self._jobs.get(_key(context))
+
+    def start(self, context: Context) -> None:
+        with self._lock:
+            job = self._jobs.get(_key(context))
+            if job is None or not job.running:
+                arguments = ("verify", "--organization", context.organization.id, "--by", context.principal)
+                self._jobs[_key(context)] = Job(context.engine, *arguments)
+
+
+def _key(context: Context) -> tuple[str, str]:
+    return context.engine.url.render_as_string(hide_password=False), context.organization.id
+
+
+@st.cache_resource(show_spinner=False)
+def _running() -> _Running:
+    return _Running()
+
+
+def verify_now(context: Context) -> None:
+    """Draw the button, or the progress of the verification that runs; its end draws the page anew."""
+    job = _running().get(context)
+    if job is not None and job.running:
+        st.fragment(_progress, run_every=_EVERY)(job)
+        return
+    st.button(
+        "Verify now", type="primary", icon=":material/fact_check:", on_click=_running().start, args=(context,),
+        help="Checks every record that there is now. The result is kept, with your name.",
+    )  # fmt: skip
+    if job is not None and job.cancelled:
+        st.info("The last verification was cancelled; nothing of it was kept.", icon=":material/info:")
+    elif job is not None and job.problem is not None:
+        st.error(f"The verification could not be done: {literal(job.problem)}", icon=":material/error:")
+
+
+def _progress(job: Job) -> None:
+    if not job.running:
+        st.rerun()
+    done = f"{job.checked:,} of {job.total:,} records checked" if job.total else "Starting ..."
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(job.share, text="Cancelling ..." if job.cancelled else done, width=420)
+        st.button("Cancel", disabled=job.cancelled, on_click=job.cancel)

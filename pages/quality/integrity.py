@@ -1,0 +1,172 @@
+"""Integrity: is the history intact, how do we know, and what is wrong where it is not?"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pandas as pd
+import streamlit as st
+
+from flasktrack.core.times import parse_time
+from flasktrack.store.reader import Ledger
+from flasktrack.store.verifications import Verification, list_verifications
+from flasktrack.ui import address
+from flasktrack.ui.charts import clickable_table, draw_figure, table_height
+from flasktrack.ui.coverage import coverage
+from flasktrack.ui.page import open_page
+from flasktrack.ui.record_detail import record_detail
+from flasktrack.ui.session import Context
+from flasktrack.ui.text import count, literal
+from flasktrack.ui.theme import SEVERITY, STATUS, is_dark
+from flasktrack.ui.times import minute
+from flasktrack.ui.verdict import describe
+from flasktrack.ui.verify_now import verify_now
+
+MOST_FINDINGS = 1000
+_ANSWERS = {
+    "verified": "The history is intact",
+    "broken": "The history is not intact",
+    "not_checked": "Nothing is proved yet",
+}
+
+
+def main() -> None:
+    context = open_page("integrity")
+    runs = list_verifications(context.engine, context.organization.id)
+    head = Ledger(context.engine, context.organization.id).head()
+    size = 0 if head is None else head.size
+    shown = _chosen(runs)
+    _answer(context, shown, size, latest=shown is not None and shown == runs[0])
+    verify_now(context)
+    if shown is None:
+        return
+    if shown.findings or shown.records:
+        _where(shown, size)
+    opened = address.position("record")
+    if opened is None:
+        _findings(shown)
+    else:
+        left, right = st.columns([1, 1])
+        with left:
+            _findings(shown)
+        with right:
+            record_detail(context, opened)
+    _history(context, runs, shown)
+
+
+def _chosen(runs: list[Verification]) -> Verification | None:
+    """The verification that the address names, or else the latest."""
+    wanted = address.value("run")
+    if wanted is None:
+        return runs[0] if runs else None
+    for run in runs:
+        if run.id == wanted:
+            return run
+    raise address.InvalidAddress("run", "is no verification of this organization, or an old one that is not listed")
+
+
+def _answer(context: Context, shown: Verification | None, size: int, *, latest: bool) -> None:
+    """The verdict, and what it can't speak for."""
+    if shown is None:
+        look, said = STATUS["not_checked"], f"No verification was ever run on these {count(size, 'record')}."
+        answer = _ANSWERS["not_checked"]
+    else:
+        look, answer = STATUS[shown.status], _ANSWERS[shown.status]
+        said = f"{describe(context, shown, size)}. Started by {shown.started_by}, took {shown.seconds:.1f} s."
+        if not latest:
+            answer = f"An earlier verification: {answer[0].lower()}{answer[1:]}"
+    st.markdown(f"### :{look.colour}[{look.icon} {answer}]")
+    st.text(said[0].upper() + said[1:])
+    if shown is not None and not shown.sealed:
+        st.caption(
+            "0 sealed: nobody has signed this chain yet. Whoever can rewrite the whole database could have made all "
+            "its hashes anew; a verification can't rule that out until records are sealed."
+        )
+
+
+def _where(shown: Verification, size: int) -> None:
+    figure = coverage(shown, size, shown.findings[:MOST_FINDINGS], dark=is_dark())
+    draw_figure(figure, f"coverage_{shown.id}_{size}", "Findings by position", _open)
+
+
+def _open(data: list[int | None]) -> None:
+    if data[0] is not None:
+        address.write(record=int(data[0]))
+
+
+def _findings(shown: Verification) -> None:
+    """What was found, in plain words; a click opens the record."""
+    if not shown.findings:
+        st.success("No findings.", icon=":material/check_circle:") if shown.records else None
+        return
+    kinds = Counter(SEVERITY[finding.severity].word.lower() for finding in shown.findings)
+    total = " and ".join(count(number, kind) for kind, number in kinds.items())
+    more = f"; the first {MOST_FINDINGS:,} are listed" if len(shown.findings) > MOST_FINDINGS else ""
+    st.markdown(f"**{literal(total)}**{more}. A click opens the record.")
+    listed = shown.findings[:MOST_FINDINGS]
+    frame = pd.DataFrame(
+        [
+            (
+                f"{'✕' if finding.severity == 'error' else '▲'} {SEVERITY[finding.severity].word}",
+                f"{finding.seq:,}" if finding.seq == finding.seq_end else f"{finding.seq:,} to {finding.seq_end:,}",
+                finding.detail,
+                finding.code,
+            )
+            for finding in listed
+        ],
+        columns=["severity", "where", "detail", "code"],
+    )
+    column = st.column_config
+    clickable_table(
+        frame,
+        f"findings_{shown.id}",
+        lambda row: address.write(record=listed[row].seq),
+        height=table_height(len(frame), 400),
+        column_config={
+            "severity": column.TextColumn("Severity", width=90),
+            "where": column.TextColumn("Position", width=120),
+            "detail": column.TextColumn("What is wrong", width=610),
+            "code": column.TextColumn("Code", width=130),
+        },
+    )
+
+
+def _history(context: Context, runs: list[Verification], shown: Verification) -> None:
+    """Every verification that was run; a click shows one."""
+    st.markdown(f"**Verifications** ({len(runs):,}{', the newest' if len(runs) == 100 else ''})")
+    frame = pd.DataFrame(
+        [
+            (
+                "▸" if run.id == shown.id else "",
+                STATUS[run.status].word,
+                minute(parse_time(run.started_at), context.zone),
+                run.started_by,
+                run.records,
+                run.sealed,
+                len(run.findings),
+                run.seconds,
+            )
+            for run in runs
+        ],
+        columns=["shown", "status", "started", "by", "records", "sealed", "findings", "seconds"],
+    )
+    column = st.column_config
+    clickable_table(
+        frame,
+        f"runs_{context.organization.id}_{runs[0].id}",
+        lambda row: address.write(run=runs[row].id if row else None, record=None),
+        height=table_height(len(frame), 300),
+        column_config={
+            "shown": column.TextColumn("", width=30),
+            "status": column.TextColumn("Result", width=90),
+            "started": column.TextColumn(f"Started ({context.zone.key})", width=190),
+            "by": column.TextColumn("By", width=170),
+            "records": column.NumberColumn("Records", format="localized", width=90),
+            "sealed": column.NumberColumn("Sealed", format="localized", width=80),
+            "findings": column.NumberColumn("Findings", format="localized", width=80),
+            "seconds": column.NumberColumn("Seconds", format="%.1f", width=80),
+        },
+    )
+
+
+main()
