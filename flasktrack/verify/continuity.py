@@ -66,6 +66,7 @@ class Tape:
 
     def _flush(self) -> None:
         self._buffer.tofile(self._file)
+        self._file.flush()  # it is read through its descriptor
         del self._buffer[:]
 
     def close(self) -> None:
