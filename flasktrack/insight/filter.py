@@ -26,6 +26,7 @@ from flasktrack.insight.words import body_contains, contains, split_words
 from flasktrack.store.schema import audit_payload, audit_record, record_link
 
 MAX_VALUES = 500  # of one field: SQLite takes 999 parameters in its older builds
+MAX_ENTITY_TYPES = 100  # among `entities`: each is an OR of its own, twice, and SQLite nests at most 1,000
 MAX_SEQ = 2**63 - 1  # what both databases' integers hold
 _SEQ = re.compile(r"(\d{0,19})(-?)(\d{0,19})", re.ASCII)
 _LISTS = {  # field -> its key in an address, and on the command line with - for _
@@ -75,8 +76,8 @@ class RecordFilter:
                 if value not in known:
                     what = "is no type of actor" if known is ACTOR_TYPES else "is no outcome"
                     raise _refusal(key, f"{value[:60]!r} {what}", f"Use {', '.join(known)}.")
-        for entity in self.entities:
-            _pair("entity", entity)
+        if len(types := {_pair("entity", entity)[0] for entity in self.entities}) > MAX_ENTITY_TYPES:
+            raise _refusal("entity", f"they are of {len(types)} types", f"Give at most {MAX_ENTITY_TYPES} types.")
         if self.text is not None:
             _check_characters("text", self.text)
             _words(self.text)
@@ -138,7 +139,7 @@ class RecordFilter:
         if self.seq_first is not None or self.seq_last is not None:
             first, last = ("" if seq is None else str(seq) for seq in (self.seq_first, self.seq_last))
             params["seq"] = [first if first == last else f"{first}-{last}"]
-        if self.text is not None:
+        if self.text and self.text.strip():
             params["text"] = [self.text]
         return params
 
