@@ -49,7 +49,7 @@ def _fill_embedded_database(url: str) -> None:
         load_sample_lab(engine)
 
 
-if get_script_run_ctx() is None:
+if get_script_run_ctx(suppress_warning=True) is None:
     # The server loads this file before any session runs it. Without the next line, a page's address that is opened
     # first of all would be looked up among pages/*.py, of which there are none.
     PagesManager.uses_pages_directory = False

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": {"errors"},
     "store": {"core", *COMMON},
     "capture": {"store", "core", *COMMON},
-    "demo": {"store", "core", *COMMON},
+    "demo": {"verify", "store", "core", *COMMON},
     **{room: {*QUESTIONS, "store", "core", *COMMON} for room in QUESTIONS},
     "ui": {*QUESTIONS, "store", "core", *COMMON},
     "cli": {*QUESTIONS, "capture", "demo", "store", "core", *COMMON},

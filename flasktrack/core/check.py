@@ -60,5 +60,5 @@ def check_record(
 
 
 def _finding(record: Record, code: str, problem: str, section: str | None = None) -> Finding:
-    detail = f"Record {record.seq} was altered: {problem}."
+    detail = f"Record {record.seq:,} was altered: {problem}."
     return Finding(code, record.organization_id, record.seq, record.seq, detail, section)

@@ -150,7 +150,7 @@ def _checked_record(row: Row[Any]) -> CheckedRecord:
     }
     findings = check_record(record, sections, row[-1])
     if not readable and not any(finding.code == "record_modified" for finding in findings):
-        detail = f"Record {record.seq} was altered: its related entities can't be read."
+        detail = f"Record {record.seq:,} was altered: its related entities can't be read."
         findings = (Finding("record_modified", record.organization_id, record.seq, record.seq, detail), *findings)
     return CheckedRecord(record, sections["before"], sections["after"], sections["context"], findings)
 

@@ -30,6 +30,7 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
         shown = [finding for finding in findings if (finding.severity == ERROR) is severity]
         figure.add_scatter(
             mode="markers",
+            cliponaxis=False,
             x=[(finding.seq + finding.seq_end) / 2 for finding in shown],
             y=[_LANES["findings"]] * len(shown),
             marker={"symbol": symbol, "color": colour, "size": 12, "line": {"width": 1, "color": colours.ground}},

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-_PATH = "/exports"
+_PATH = "/download"
 
 
 class Downloads:
@@ -33,7 +33,8 @@ class Downloads:
         """Make a file available, and return its address on this server."""
         token = secrets.token_urlsafe(32)
         self._files[token] = file
-        return f"{_PATH}/{token}"
+        base = str(st.get_option("server.baseUrlPath")).strip("/")
+        return f"{f'/{base}' if base else ''}{_PATH}/{token}"
 
     def find(self, token: str) -> Path | None:
         """The file of an address; None where there is none (any more)."""

@@ -180,7 +180,7 @@ def week(frame: pd.DataFrame, zone: str, *, dark: bool, height: int = 260) -> go
         ygap=1,
         zmin=0,
         colorscale=[[0, colours.low], [1, colours.high]],
-        colorbar={"thickness": 8, "outlinewidth": 0, "title": {"text": "Records", "side": "right"}},
+        showscale=False,
         hovertext=[
             [f"{WEEKDAYS[day]} {hour:02}:00 to {hour:02}:59<br>{records:,} records" for hour, records in enumerate(row)]
             for day, row in enumerate(counts)
@@ -188,13 +188,14 @@ def week(frame: pd.DataFrame, zone: str, *, dark: bool, height: int = 260) -> go
         hoverinfo="text",
     )
     figure.update_layout(
-        title_text="Hour and weekday",
+        title_text="Records by hour and weekday",
         xaxis={"title_text": f"Hour of the day ({plotly_text(zone)})", "tickvals": list(range(0, 24, 3)), "ticks": ""},
         yaxis={
             "tickvals": list(range(7)),
             "ticktext": list(WEEKDAYS),
             "autorange": "reversed",
-            "title_text": "Weekday",
+            "title_text": None,
+            "ticks": "",
         },
     )
     figure.update_layout(xaxis_showgrid=False, yaxis_showgrid=False)

@@ -24,10 +24,10 @@ def open_page(key: str) -> Context:
     page = PAGES[key]
     context = current()
     if context.role not in page.roles:
-        allowed = " or ".join(role.title.lower() for role in sorted(page.roles))
+        allowed = " or ".join(role.title for role in sorted(page.roles))
         own = ", ".join(entry.title for entry in pages_for(context.role))
         raise NotPermitted(
-            f"The page {page.title} is not open to a {context.role.title.lower()}, only to a {allowed}.",
+            f"The page {page.title} is not open to the role {context.role.title}, only to {allowed}.",
             f"Open to you: {own}.",
         )
     look, rests_on = chain_verdict(context)

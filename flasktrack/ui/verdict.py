@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flasktrack.core.finding import ERROR
+from flasktrack.core.finding import ERROR, WARNING
 from flasktrack.core.times import parse_time
-from flasktrack.store.reader import Ledger
+from flasktrack.insight.questions import Questions
 from flasktrack.store.verifications import BROKEN, VERIFIED, Verification, latest_verification
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count
@@ -14,12 +14,16 @@ from flasktrack.ui.times import minute
 
 def chain_verdict(context: Context) -> tuple[Look, str]:
     """The state of the organization's chain, and a sentence that says what it rests on (plain text)."""
-    head = Ledger(context.engine, context.organization.id).head()
-    size = 0 if head is None else head.size
+    size = newest_position(context)
     latest = latest_verification(context.engine, context.organization.id)
     if latest is None:
         return STATUS["not_checked"], f"{count(size, 'record')}, never verified"
     return STATUS[latest.status], describe(context, latest, size)
+
+
+def newest_position(context: Context) -> int:
+    """Up to where there are records now; not what `chain_head` says, which may be part of what is wrong."""
+    return Questions(context.engine, context.organization.id).newest_seq()
 
 
 def describe(context: Context, done: Verification, size: int) -> str:
@@ -34,6 +38,8 @@ def describe(context: Context, done: Verification, size: int) -> str:
         )
     else:
         found = f"there was nothing to check {when}"
+    warnings = sum(finding.severity == WARNING for finding in done.findings)
+    found += f", {count(warnings, 'warning')}" if warnings else ""
     found += f", {done.sealed:,} sealed"
     since = size - done.last_seq
     return f"{found}; {count(since, 'record')} since then not checked" if since > 0 else found

@@ -27,7 +27,7 @@ from flasktrack.ui.theme import is_dark
 from flasktrack.ui.times import minute
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 
-_TABLE_HEIGHT = 330
+_TABLE_HEIGHT = 300
 
 
 def main() -> None:
@@ -45,11 +45,12 @@ def main() -> None:
                 ask(context, Questions.hours, chosen, context.zone), context.zone.key, dark=is_dark(), height=250
             )
             draw_figure(figure, filter_key("week", context, chosen), "Records by weekday and hour")
-        table, rankings = st.columns([3, 2])
-        with table:
+        if len(found) > 1:
             _table(context, chosen, found)
-        with rankings:
+        actions, entity_types = st.columns(2)
+        with actions:
             draw_ranking(context, chosen, "action", "Actions")
+        with entity_types:
             draw_ranking(context, chosen, "entity_type", "Entity types")
     records(context, chosen)
 
@@ -106,14 +107,14 @@ def _table(context: Context, chosen: RecordFilter, found: pd.DataFrame) -> None:
         open_actor,
         height=table_height(len(shown), _TABLE_HEIGHT),
         column_config={
-            "actor": column.TextColumn("Actor", width=140, help="A click shows this actor alone."),
+            "actor": column.TextColumn("Actor", width=190, help="A click shows this actor alone."),
             "type": column.TextColumn("Type", width=100),
-            "role": column.TextColumn("Role", width=90),
+            "role": column.TextColumn("Role", width=110),
             "records": column.NumberColumn("Records", format="localized", width=65),
             "denied": column.NumberColumn("Denied", format="localized", width=60),
             "failed": column.NumberColumn("Failed", format="localized", width=60),
-            "first": column.TextColumn(f"First ({zone})", width=120),
-            "last": column.TextColumn(f"Last ({zone})", width=120),
+            "first": column.TextColumn(f"First ({zone})", width=140),
+            "last": column.TextColumn(f"Last ({zone})", width=140),
             "id": column.TextColumn("Id", width=100),
         },
     )

@@ -8,7 +8,6 @@ import pandas as pd
 import streamlit as st
 
 from flasktrack.core.times import parse_time
-from flasktrack.store.reader import Ledger
 from flasktrack.store.verifications import Verification, list_verifications
 from flasktrack.ui import address
 from flasktrack.ui.charts import clickable_table, draw_figure, table_height
@@ -19,7 +18,7 @@ from flasktrack.ui.session import Context
 from flasktrack.ui.text import count, literal
 from flasktrack.ui.theme import SEVERITY, STATUS, is_dark
 from flasktrack.ui.times import minute
-from flasktrack.ui.verdict import describe
+from flasktrack.ui.verdict import describe, newest_position
 from flasktrack.ui.verify_now import verify_now
 
 MOST_FINDINGS = 1000
@@ -33,8 +32,7 @@ _ANSWERS = {
 def main() -> None:
     context = open_page("integrity")
     runs = list_verifications(context.engine, context.organization.id)
-    head = Ledger(context.engine, context.organization.id).head()
-    size = 0 if head is None else head.size
+    size = newest_position(context)
     shown = _chosen(runs)
     _answer(context, shown, size, latest=shown is not None and shown == runs[0])
     verify_now(context)
@@ -72,9 +70,10 @@ def _answer(context: Context, shown: Verification | None, size: int, *, latest: 
         answer = _ANSWERS["not_checked"]
     else:
         look, answer = STATUS[shown.status], _ANSWERS[shown.status]
-        said = f"{describe(context, shown, size)}. Started by {shown.started_by}, took {shown.seconds:.1f} s."
-        if not latest:
+        said = f"Started by {shown.started_by}, took {shown.seconds:.1f} s."
+        if not latest:  # of the latest one, the page's head says what it rests on
             answer = f"An earlier verification: {answer[0].lower()}{answer[1:]}"
+            said = f"{describe(context, shown, size)}. {said}"
     st.markdown(f"### :{look.colour}[{look.icon} {answer}]")
     st.text(said[0].upper() + said[1:])
     if shown is not None and not shown.sealed:

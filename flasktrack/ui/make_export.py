@@ -1,0 +1,120 @@
+"""Make an export: exactly the records that were counted, written beside the app, then offered for download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import streamlit as st
+
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.store.reader import Ledger
+from flasktrack.ui.downloads import downloads
+from flasktrack.ui.jobs import Job
+from flasktrack.ui.session import Context
+from flasktrack.ui.text import count, literal
+
+FORMATS = {"csv": "CSV", "jsonl": "JSON Lines"}
+_EVERY = 0.5  # seconds between two looks at the progress
+_STATE = "export"
+
+
+@dataclass(slots=True)
+class _Export:
+    """An export of this session: what was asked for, and the process that writes it."""
+
+    organization_id: str
+    said: str
+    records: int
+    file: Path
+    job: Job
+    address: str | None = None
+
+
+def make_export(context: Context, chosen: RecordFilter) -> None:
+    """Draw what will be written, the choice of a format, the button, and what came of it."""
+    counted, records = _count(context, chosen)
+    st.text(f"{count(records, 'record')} will be written: {chosen.describe(context.zone)}")
+    made: _Export | None = st.session_state.get(_STATE)
+    running = made is not None and made.job.running
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        format_ = st.segmented_control(
+            "Format", list(FORMATS), format_func=FORMATS.__getitem__, default="csv", required=True,
+            label_visibility="collapsed", key="export_format",
+        )  # fmt: skip
+        st.button(
+            f"Export {count(records, 'record')}", type="primary", icon=":material/file_save:",
+            disabled=running or not records, on_click=_start, args=(context, counted, str(format_), records),
+        )  # fmt: skip
+    if made is not None and made.organization_id == context.organization.id:
+        with st.container(border=True):
+            if running:
+                st.fragment(_progress, run_every=_EVERY)(made)
+            else:
+                _result(made)
+
+
+def _count(context: Context, chosen: RecordFilter) -> tuple[RecordFilter, int]:
+    """The filter up to the newest record, and how many meet it: what is appended from now on is not among them."""
+    ledger = Ledger(context.engine, context.organization.id)
+    head = ledger.head()
+    if head is None or not head.size or (chosen.seq_first or 1) > head.size:
+        return chosen, 0
+    counted = replace(chosen, seq_last=min(head.size, chosen.seq_last or head.size))
+    return counted, ledger.count(*counted.conditions())
+
+
+def _start(context: Context, counted: RecordFilter, format_: str, records: int) -> None:
+    former: _Export | None = st.session_state.pop(_STATE, None)
+    if former is not None:
+        downloads().withdraw(former.file)
+    stamp = datetime.now(context.zone).strftime("%Y-%m-%d-%H%M%S")
+    file = downloads().new_file(f"{context.organization.id}-{stamp}.{format_}")
+    job = Job(
+        context.engine, "export", f"--organization={context.organization.id}", f"--format={format_}",
+        f"--output={file}", *_arguments(counted),
+    )  # fmt: skip
+    st.session_state[_STATE] = _Export(context.organization.id, counted.describe(context.zone), records, file, job)
+
+
+def _arguments(chosen: RecordFilter) -> list[str]:
+    """The filter as the command line takes it (spec section 6)."""
+    params = chosen.to_params()
+    flags = ["--with-related"] if params.pop("with_related", None) else []
+    return flags + [f"--{name.replace('_', '-')}={value}" for name, values in params.items() for value in values]
+
+
+def _progress(made: _Export) -> None:
+    if not made.job.running:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        done = f"{made.job.checked:,} of {made.records:,} records written"
+        st.progress(made.job.share, text="Cancelling ..." if made.job.cancelled else done, width=420)
+        st.button("Cancel", disabled=made.job.cancelled, on_click=made.job.cancel)
+
+
+def _result(made: _Export) -> None:
+    """What was written, and the way to it."""
+    if made.job.answer is None:
+        said = "Cancelled; nothing was kept." if made.job.cancelled else f"{made.job.problem} Nothing was kept."
+        st.error(literal(f"The export was not made: {said}"), icon=":material/error:")
+        return
+    if made.address is None:
+        made.address = downloads().offer(made.file)
+    written = int(made.job.answer["records"])
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.link_button("Download", made.address, type="primary", icon=":material/download:")
+        st.text(f"{made.file.name}: {count(written, 'record')}, {_size(made.file)}")
+    st.caption(literal(made.said))
+    st.caption("SHA-256 of the file, to note beside it")
+    st.code(str(made.job.answer["sha256"]), language=None, wrap_lines=True)
+
+
+def _size(file: Path) -> str:
+    size = float(file.stat().st_size)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"
