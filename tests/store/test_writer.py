@@ -30,13 +30,6 @@ from tests.store.samples import (
 )
 
 
-@pytest.fixture
-def lab(engine: Engine) -> Engine:
-    """A database with an organization."""
-    organizations(engine)
-    return engine
-
-
 def clock(*moments: datetime) -> Callable[[], datetime]:
     """A recorder's clock that shows these times one after the other."""
     return iter(moments).__next__
