@@ -78,6 +78,8 @@ class ChainCheck:
             if progress is not None and not count % PROGRESS_EVERY:
                 progress(count)
             if seq != expected:
+                if type(seq) is not int:  # SQLite keeps any value in any column; what is no position holds no record
+                    continue
                 if seq > expected:
                     self.gaps.append((expected, seq - 1))
                 previous = None
@@ -85,9 +87,13 @@ class ChainCheck:
             expected = seq + 1
             computed: bytes | None
             try:
+                earlier = recorded_at < previous_time
                 related = []
                 if related_text != "[]":
-                    related = [{"id": item["id"], "type": item["type"]} for item in loads(related_text)]
+                    items = loads(related_text)
+                    if type(items) is not list or dumps(items).decode() != related_text:
+                        raise ValueError  # it says more than a header holds
+                    related = [{"id": item["id"], "type": item["type"]} for item in items if len(item) == 2]
                 # The same object as core.header.header_bytes builds, without the cost of a call with 25 arguments.
                 header = dumps(
                     {
@@ -125,7 +131,7 @@ class ChainCheck:
             if prev_hash != (previous if seq > 1 else ZERO_HASH) and (previous is not None or seq == 1):
                 self.problems.append(Problem("chain_broken", seq, seq))
             previous = stored_hash
-            if recorded_at < previous_time:
+            if earlier:
                 self.problems.append(Problem("clock_regression", seq, seq))
             previous_time = recorded_at
 
@@ -134,7 +140,7 @@ class ChainCheck:
                 pass
             elif (
                 before is not None
-                and before_salt is not None
+                and type(before_salt) is bytes
                 and len(before_salt) == SALT_BYTES
                 and sha256(before_salt + before).digest() == before_digest
             ):
@@ -146,7 +152,7 @@ class ChainCheck:
                 pass
             elif (
                 after is not None
-                and after_salt is not None
+                and type(after_salt) is bytes
                 and len(after_salt) == SALT_BYTES
                 and sha256(after_salt + after).digest() == after_digest
             ):
@@ -158,7 +164,7 @@ class ChainCheck:
                 pass
             elif not (
                 context is not None
-                and context_salt is not None
+                and type(context_salt) is bytes
                 and len(context_salt) == SALT_BYTES
                 and sha256(context_salt + context).digest() == context_digest
             ):
@@ -183,7 +189,7 @@ class ChainCheck:
         self.last_seq = expected - 1
         self.last_hash = previous
         while link is not None:  # links of records beyond the last one
-            self.problems.append(Problem("link_mismatch", link[0], link[0], note="beyond"))
+            self.problems.append(Problem("link_mismatch", link[0], link[0], note=": nothing is recorded there"))
             link = next(links, None)
         if progress is not None:
             progress(count)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, and_, cast, func, select
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, and_, case, cast, func, select, text
 from sqlalchemy.sql import literal_column
 
 from flasktrack.store.schema import audit_payload, audit_record, record_link
@@ -19,6 +20,8 @@ from flasktrack.store.scope import scoped
 
 RawRow = tuple[Any, ...]
 _ROWS_AT_ONCE = 1000
+MAX_POSITION = 2**63 - 1
+"""SQLite sorts text and bytes above every number: a row whose position is one of these is none."""
 _TIMES = ("occurred_at", "recorded_at")
 
 
@@ -28,6 +31,20 @@ class Streams(NamedTuple):
     connection: Connection
     organization_id: str
     last: int
+
+    @contextmanager
+    def fast_text(self) -> Iterator[None]:
+        """While the streams are read, SQLite's driver decodes text by its own fast decoder; afterwards as before."""
+        driver = self.connection.connection.dbapi_connection
+        if not isinstance(driver, sqlite3.Connection):
+            yield
+            return
+        lenient = driver.text_factory
+        driver.text_factory = str
+        try:
+            yield
+        finally:
+            driver.text_factory = lenient
 
     def records(self) -> Iterator[RawRow]:
         """audit_record's columns in the order of `Record`, then body and salt of before, after and context."""
@@ -49,7 +66,7 @@ class Streams(NamedTuple):
         columns = record_link.c
         statement = (
             select(columns.seq, columns.entity_type, columns.entity_id)
-            .where(columns.organization_id == self.organization_id)
+            .where(columns.organization_id == self.organization_id, columns.seq <= MAX_POSITION)
             .order_by(columns.seq)
         )
         return self._fetch(statement, columns.seq, 0)
@@ -69,21 +86,17 @@ class Streams(NamedTuple):
     def _fetch_sqlite(
         self, driver: sqlite3.Connection, statement: Select[Any], seq: ColumnElement[int], place: int
     ) -> Iterator[RawRow]:
-        """Read with the driver's fast text decoder, which raises at broken UTF-8; from there on with a lenient one."""
+        """Broken UTF-8 raises; from there on text is decoded so that it equals no text that could be recorded."""
         row: RawRow | None = None
-        lenient = driver.text_factory
         try:
-            driver.text_factory = str
             for row in driver.execute(self._sql(statement)):
                 yield row
             return
         except sqlite3.OperationalError as problem:
             if "decode" not in str(problem).lower():
                 raise
-        finally:
-            driver.text_factory = lenient
         rest = statement if row is None else statement.where(seq > row[place])
-        driver.text_factory = partial(str, encoding="utf-8", errors="replace")
+        driver.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
         yield from driver.execute(self._sql(rest))
 
     def _fetch_postgresql(self, driver: Any, statement: Select[Any]) -> Iterator[RawRow]:
@@ -99,7 +112,8 @@ class Streams(NamedTuple):
         if self.connection.dialect.name == "sqlite":
             return column
         form: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
-        return func.to_char(func.timezone("UTC", column), form)
+        # A year before Christ is written with the same digits as the one after.
+        return case((column >= text("'0001-01-01 00:00:00+00'"), func.to_char(func.timezone("UTC", column), form)))
 
     def _bytes(self, column: ColumnElement[str]) -> ColumnElement[bytes]:
         if self.connection.dialect.name == "sqlite":

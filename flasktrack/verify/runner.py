@@ -22,7 +22,7 @@ from flasktrack.verify.chain import ChainCheck, Problem
 from flasktrack.verify.continuity import Tape
 from flasktrack.verify.order import Range, restore_order
 from flasktrack.verify.report import findings
-from flasktrack.verify.rows import Streams
+from flasktrack.verify.rows import MAX_POSITION, Streams
 
 Ranges = npt.NDArray[np.int64]
 _NAMED_AT_ONCE = 500
@@ -66,16 +66,18 @@ def verify_organization(
 
 def _check(connection: Connection, organization_id: str, progress: Progress | None) -> tuple[list[Problem], ChainCheck]:
     seq = audit_record.c.seq
-    last, total = connection.execute(scoped(organization_id, func.coalesce(func.max(seq), 0), func.count())).one()
+    extent = scoped(organization_id, func.coalesce(func.max(seq), 0), func.count()).where(seq <= MAX_POSITION)
+    last, total = connection.execute(extent).one()
     head = read_head(connection, organization_id)
     streams = Streams(connection, organization_id, last)
     tape = Tape()
     try:
         check = ChainCheck(tape)
-        check.read(
-            streams.records(), streams.links(), None if progress is None else lambda count: progress(count, total)
-        )
-        order = restore_order(check.suspects, check.gaps, check.last_seq, streams.hashes())
+        with streams.fast_text():
+            check.read(
+                streams.records(), streams.links(), None if progress is None else lambda count: progress(count, total)
+            )
+            order = restore_order(check.suspects, check.gaps, check.last_seq, streams.hashes())
         problems = [problem for problem in check.problems if not _cut_with_head(problem, head, check)]
         problems += [Problem("record_missing", first, end) for first, end in order.missing]
         problems += [
@@ -84,7 +86,7 @@ def _check(connection: Connection, organization_id: str, progress: Progress | No
             else Problem("record_modified", position, position)
             for position in check.modified
         ]
-        problems += _head_problems(head, check)
+        problems += _head_problems(head, check, bool(order.moved))
         untrusted = _untrusted(check.gaps, check.modified)
         problems += _continuity_problems(connection, organization_id, tape, untrusted)
     finally:
@@ -92,15 +94,21 @@ def _check(connection: Connection, organization_id: str, progress: Progress | No
     return problems, check
 
 
-def _head_problems(head: Head | None, check: ChainCheck) -> Iterator[Problem]:
+def _head_problems(head: Head | None, check: ChainCheck, moved: bool) -> Iterator[Problem]:
     last = check.last_seq
     if head is None:
         if check.records:
             yield Problem("head_mismatch", last, last, note=f"The chain's head is gone; the last record is {last:,}.")
+    elif type(head.size) is not int:  # SQLite keeps any value in any column
+        yield Problem("head_mismatch", last, last, note="The chain's head does not say how many records there are.")
     elif head.size > last:
-        absent = f"{last + 1:,}" if head.size == last + 1 else f"{last + 1:,}\u2013{head.size:,}"
-        note = f"The chain's head counts {head.size:,} records, but the last one is {last:,}: {absent} were cut off."
-        yield Problem("head_mismatch", last + 1, head.size, note=note)
+        note = f"The chain's head counts {head.size:,} records, but there are records only up to {last:,}"
+        if not last:
+            note = f"The chain's head counts {head.size:,} records, but none is left"
+        elif not moved:
+            absent = f"{last + 1:,}\u2013{head.size:,} were" if head.size > last + 1 else f"{head.size:,} was"
+            note += f": {absent} cut off"
+        yield Problem("head_mismatch", last + 1, head.size, note=f"{note}.")
     elif head.size < last:
         note = f"The chain's head counts {head.size:,} records, but there are records up to {last:,}."
         yield Problem("head_mismatch", head.size + 1, last, note=note)
@@ -110,7 +118,8 @@ def _head_problems(head: Head | None, check: ChainCheck) -> Iterator[Problem]:
 
 def _cut_with_head(problem: Problem, head: Head | None, check: ChainCheck) -> bool:
     """Links left over from records that were cut off: the head tells of those already."""
-    return problem.code == "link_mismatch" and head is not None and check.last_seq < problem.seq <= head.size
+    size = head.size if head is not None and type(head.size) is int else 0
+    return problem.code == "link_mismatch" and check.last_seq < problem.seq <= size
 
 
 def _untrusted(gaps: list[Range], modified: list[int]) -> Ranges:
