@@ -104,7 +104,12 @@ def _broken_ordinals(rows: Rows, key: int, ordinal: int, untrusted: Rows) -> Row
     skipped = rows[:, ordinal] - before_ordinal - 1
     odd = skipped != 0
     explained = _positions_below(untrusted, rows[odd, _SEQ]) - _positions_below(untrusted, before_seq[odd])
-    broken: Rows = rows[odd, _SEQ][(skipped[odd] < 0) | (skipped[odd] > explained)]
+    wrong = np.zeros(len(rows), dtype=bool)
+    wrong[odd] = (skipped[odd] < 0) | (skipped[odd] > explained)
+    # After a single wrong ordinal the count goes on as if that one were right: the next one is no fault of its own.
+    ordinal_before_last = np.where(np.roll(first, 1), 0, np.roll(rows[:, ordinal], 2))
+    resumed = ~first & np.roll(wrong, 1) & (rows[:, ordinal] == ordinal_before_last + 2)
+    broken: Rows = rows[wrong & ~resumed, _SEQ]
     return broken
 
 
