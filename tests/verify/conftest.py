@@ -1,0 +1,48 @@
+"""One database of each kind for a whole module: each test has an organization of its own in it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import URL, Engine
+
+from flasktrack.store.engine import initialize, open_engine
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine over a database with the schema; once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield from _initialized(f"sqlite:///{tmp_path_factory.mktemp('verify') / 'flasktrack.db'}")
+        return
+    server: URL = request.getfixturevalue("postgres_server")
+    name = f"verify_{uuid.uuid4().hex}"
+    uri = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with closing(psycopg.connect(uri, autocommit=True)) as console:
+        console.execute(f"CREATE DATABASE {name}")
+        yield from _initialized(server.set(database=name).render_as_string(hide_password=False))
+        console.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine over an SQLite database of the test's own."""
+    yield from _initialized(f"sqlite:///{tmp_path / 'flasktrack.db'}")
+
+
+@pytest.fixture
+def lab() -> str:
+    """The id of an organization that no other test has."""
+    return f"lab-{uuid.uuid4().hex}"
+
+
+def _initialized(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
+    initialize(engine)
+    yield engine
+    engine.dispose()
