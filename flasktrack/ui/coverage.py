@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from flasktrack.core.finding import ERROR, Finding
 from flasktrack.store.verifications import Verification
-from flasktrack.ui.figures import palette, plotly_text, template
+from flasktrack.ui.figures import palette, plotly_text, template, whole_numbers
 
 _LANES = {"records": 0, "findings": 1}
 _CHECKED, _ERROR, _WARNING = "#2e8b57", "#c0392b", "#c77700"
@@ -18,6 +18,7 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
     """The chain by position; a finding's customdata is its first position."""
     colours = palette(dark=dark)
     figure = go.Figure(layout={"template": template(dark=dark), "height": 150})
+    end = max(size, done.last_seq, 1)
     spans = [("checked", 1, done.last_seq, _CHECKED), ("not checked", done.last_seq + 1, size, colours.plain)]
     for name, first, last, colour in spans:
         if last >= first:
@@ -41,7 +42,7 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
     figure.update_layout(
         title_text="Where in the chain",
         barmode="overlay",
-        xaxis={"title_text": "Position", "range": [0, max(size, done.last_seq, 1)], "tickformat": ",d"},
+        xaxis={"title_text": "Position", "range": [0, end], "tickformat": ",d", **whole_numbers(end)},
         yaxis={"tickvals": list(_LANES.values()), "ticktext": list(_LANES), "range": [-0.5, 1.5], "title_text": None},
     )
     return figure

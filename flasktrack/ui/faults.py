@@ -30,5 +30,5 @@ def readable() -> Iterator[None]:
 def explain(problem: FlaskTrackError) -> None:
     """Draw the box for one error, with a way back where the address is to blame."""
     st.error(f"**{literal(problem.what)}** {literal(problem.advice)}", icon=":material/error:")
-    if isinstance(problem, (address.InvalidAddress, InvalidFilter, UnknownOrganization)):
+    if st.query_params and isinstance(problem, (address.InvalidAddress, InvalidFilter, UnknownOrganization)):
         st.button("Reset the address", icon=":material/restart_alt:", on_click=st.query_params.clear)

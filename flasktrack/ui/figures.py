@@ -28,6 +28,7 @@ _STEPS = {
     "week": pd.DateOffset(weeks=1),
     "month": pd.DateOffset(months=1),
 }
+_FEW = 5  # records, up to which an axis names each number
 _BAR_SHARE = 0.86  # of a step's width; the rest keeps neighbours apart
 _FONT = '"Source Sans", sans-serif'  # Streamlit's own, which the page has loaded
 _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
@@ -85,9 +86,14 @@ def over_time(frame: pd.DataFrame, step: str, zone: str, *, dark: bool, height: 
         barmode="stack",
         title_text="   ".join(heading),
         xaxis={"title_text": f"When it happened, by {step} ({plotly_text(zone)})", "type": "date"},
-        yaxis={"title_text": "Records", "rangemode": "tozero"},
+        yaxis={"title_text": "Records", "rangemode": "tozero", **whole_numbers(int(frame["records"].max()))},
     )
     return figure
+
+
+def whole_numbers(largest: int) -> dict[str, int]:
+    """An axis whose ticks would be fractions, of which whole ones are repeated, has one at each number."""
+    return {"dtick": 1} if largest <= _FEW else {}
 
 
 def _bars(rows: pd.DataFrame, kind: str, step: str, colour: str) -> dict[str, Any]:

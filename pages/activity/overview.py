@@ -52,19 +52,21 @@ def _figures(chosen: RecordFilter, totals: Totals) -> None:
     """The figures; a click leads to what is behind one."""
     people, machines, entities, unsuccessful = st.columns(4)
     with people:
-        _narrowing(totals.people, "people", replace(chosen, actor_types=("user",)))
+        _narrowing(totals.people, "person", "people", replace(chosen, actor_types=("user",)))
     with machines:
-        _narrowing(totals.machines, "machines", replace(chosen, actor_types=MACHINES))
+        _narrowing(totals.machines, "machine", "machines", replace(chosen, actor_types=MACHINES))
     with entities:
-        if st.button(f"**{totals.entities:,}** entities touched", width="stretch", help="List them"):
+        label = f"**{totals.entities:,}** {'entity' if totals.entities == 1 else 'entities'} touched"
+        if st.button(label, width="stretch", help="List them"):
             st.switch_page(PAGES["entities"].path, query_params=shared())
     with unsuccessful:
-        _narrowing(totals.not_successful, "acts failed or denied", replace(chosen, outcomes=("failure", "denied")))
+        narrower = replace(chosen, outcomes=("failure", "denied"))
+        _narrowing(totals.not_successful, "act failed or denied", "acts failed or denied", narrower)
 
 
-def _narrowing(number: int, name: str, narrower: RecordFilter) -> None:
+def _narrowing(number: int, one: str, many: str, narrower: RecordFilter) -> None:
     st.button(
-        f"**{number:,}** {name}", width="stretch", help="Show these alone", disabled=not number,
+        f"**{number:,}** {one if number == 1 else many}", width="stretch", help="Show these alone", disabled=not number,
         on_click=set_filter, args=(narrower,),
     )  # fmt: skip
 

@@ -66,11 +66,11 @@ def _chosen(runs: list[Verification]) -> Verification | None:
 def _answer(context: Context, shown: Verification | None, size: int, *, latest: bool) -> None:
     """The verdict, and what it can't speak for."""
     if shown is None:
-        look, said = STATUS["not_checked"], f"No verification was ever run on these {count(size, 'record')}."
+        look, said = STATUS["not_checked"], _never(size)
         answer = _ANSWERS["not_checked"]
     else:
         look, answer = STATUS[shown.status], _ANSWERS[shown.status]
-        said = f"Started by {shown.started_by}, took {shown.seconds:.1f} s."
+        said = f"Started by {shown.started_by}, took {_seconds(shown)}."
         if not latest:  # of the latest one, the page's head says what it rests on
             answer = f"An earlier verification: {answer[0].lower()}{answer[1:]}"
             said = f"{describe(context, shown, size)}. {said}"
@@ -81,6 +81,16 @@ def _answer(context: Context, shown: Verification | None, size: int, *, latest: 
             "0 sealed: nobody has signed this chain yet. Whoever can rewrite the whole database could have made all "
             "its hashes anew; a verification can't rule that out until records are sealed."
         )
+
+
+def _seconds(run: Verification) -> str:
+    return f"{run.seconds:,.1f} s" if run.seconds >= 0.1 else "less than 0.1 s"
+
+
+def _never(size: int) -> str:
+    if not size:
+        return "This organization has no record yet, so there is nothing to verify."
+    return f"No verification was ever run on the {count(size, 'record')}. Verify now checks every one."
 
 
 def _where(shown: Verification, size: int) -> None:
