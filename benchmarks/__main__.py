@@ -55,7 +55,7 @@ def groups(scale: int) -> tuple[Group, ...]:
             100_000 // scale,
             3,
             (
-                ("append", "Append, a transaction for each 1,000 records: FlaskTrack"),
+                ("append", "Append, a transaction for each 5,000 records: FlaskTrack"),
                 ("insert", "· the same rows, plain `executemany`"),
                 ("auditchain-append", "· the same events, auditchain `append_many`"),
             ),

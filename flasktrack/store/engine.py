@@ -28,6 +28,8 @@ from flasktrack.store.schema import metadata
 
 VERSION_TABLE = "flasktrack_schema"
 BUSY_SECONDS = 30  # how long a writer waits for another one; an append holds the lock for milliseconds
+_CACHE_KIB = 32 * 1024  # the index of prev_hash is random access: with SQLite's 2 MB each insert reads and evicts
+_CHECKPOINT_PAGES = 8192  # 32 MB of write-ahead log before it goes into the database; commits sync the log anyway
 _BEGIN = "flasktrack_begin"  # execution option: how a transaction begins in SQLite; empty for not at all
 _INIT_LOCK = 0x666C61736B  # "flask": the advisory lock that keeps two `init` apart in PostgreSQL
 
@@ -178,6 +180,8 @@ def _known_versions() -> tuple[str, ...]:
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy begins transactions (below), not the driver
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     # Text that an intruder stored as broken UTF-8 must arrive, and fail its hash, rather than stop the reader.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     # SQLite folds case for ASCII only; a search for Ångström should find ångström, as it does in PostgreSQL.

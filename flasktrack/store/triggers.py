@@ -18,7 +18,10 @@ def sqlite_triggers() -> list[str]:
 
     INSERT OR REPLACE deletes the row in its way without firing DELETE triggers (unless recursive_triggers is on),
     so an INSERT onto a position, record_id or prev_hash that is taken is refused before it can replace anything.
+    Those triggers say FAIL where the others say ABORT: with it, and INSERT OR FAIL, SQLite keeps no journal for each
+    statement, which would cost as much as the insert itself. A single row is either in or not with both.
     """
+    refuse_insert = f"SELECT RAISE(FAIL, '{REFUSAL}')"
     raise_ = f"SELECT RAISE(ABORT, '{REFUSAL}')"
     statements = []
     for table in _PROTECTED:
@@ -33,12 +36,12 @@ def sqlite_triggers() -> list[str]:
         statements.append(
             f"CREATE TRIGGER audit_record_no_replace_{column} BEFORE INSERT ON audit_record WHEN EXISTS (SELECT 1 "
             f"FROM audit_record WHERE organization_id = NEW.organization_id AND {column} = NEW.{column}) "
-            f"BEGIN {raise_}; END"
+            f"BEGIN {refuse_insert}; END"
         )
     statements.append(
         "CREATE TRIGGER audit_payload_no_replace BEFORE INSERT ON audit_payload WHEN EXISTS (SELECT 1 "
         "FROM audit_payload WHERE organization_id = NEW.organization_id AND seq = NEW.seq) "
-        f"BEGIN {raise_}; END"
+        f"BEGIN {refuse_insert}; END"
     )
     # record_link has no key of its own but SQLite's rowid, which can be named too.
     statements.append(

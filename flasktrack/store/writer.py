@@ -260,14 +260,15 @@ def _seal(salt: bytes, body: str | None) -> tuple[bytes | None, str | None, byte
 def _insert(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
     """INSERT through the driver: SQLAlchemy's handling of each parameter would cost more than the hashing does.
 
-    PostgreSQL reads the spec's time text as timestamptz by itself.
+    PostgreSQL reads the spec's time text as timestamptz by itself. OR FAIL is explained in triggers.py.
     """
     if not rows:
         return
     sqlite = connection.dialect.name == "sqlite"
+    insert = "INSERT OR FAIL" if sqlite else "INSERT"
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     marks = ", ".join("?" if sqlite else "%s" for _ in table.columns)
-    connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)
+    connection.exec_driver_sql(f"{insert} INTO {table.name} ({names}) VALUES ({marks})", rows)
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
