@@ -12,7 +12,7 @@ from flasktrack.core.record import Event, Record
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import CheckedRecord, Ledger
-from flasktrack.store.schema import metadata
+from flasktrack.store.schema import audit_record, metadata
 from flasktrack.store.writer import append
 
 NORTHWIND = "northwind-labs"
@@ -86,3 +86,10 @@ def tamper(engine: Engine, *statements: str) -> None:
         take_guards_away(connection)
         for statement in statements:
             connection.exec_driver_sql(statement)
+
+
+def second_record(of: int, verb: str = "INSERT", **values: str) -> str:
+    """SQL that copies the record at position `of`, but for these columns (SQL expressions)."""
+    columns = [column.name for column in audit_record.columns]
+    copied = ", ".join(values.get(name, name) for name in columns)
+    return f"{verb} INTO audit_record ({', '.join(columns)}) SELECT {copied} FROM audit_record WHERE seq = {of}"

@@ -17,7 +17,6 @@ from flasktrack.errors import DatabaseError
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
 from flasktrack.store.reader import Ledger
-from flasktrack.store.schema import audit_record
 from flasktrack.store.writer import append
 from tests.store.appender import acknowledged, go, start
 from tests.store.chain import sound_records
@@ -28,6 +27,7 @@ from tests.store.samples import (
     organizations,
     record,
     record_id,
+    second_record,
     stored,
     tamper,
 )
@@ -126,13 +126,6 @@ def test_a_transaction_that_read_an_older_state_is_refused_and_not_a_fork(lab: E
     with pytest.raises(DatabaseError, match=r"try again|Try again"), snapshot.begin() as connection:
         read_then_append(connection, lambda: record(lab, event(1)))
     assert len(sound_records(lab, NORTHWIND)) == 1
-
-
-def second_record(of: int, **values: str) -> str:
-    """SQL that copies the record at position `of`, but for these columns."""
-    columns = [column.name for column in audit_record.columns]
-    copied = ", ".join(values.get(name, name) for name in columns)
-    return f"INSERT INTO audit_record ({', '.join(columns)}) SELECT {copied} FROM audit_record WHERE seq = {of}"
 
 
 @pytest.mark.parametrize("of", [1, 2])

@@ -26,7 +26,7 @@ from tests.store.samples import (
     record,
     record_id,
     stored,
-    tamper,
+    take_guards_away,
 )
 
 
@@ -233,22 +233,23 @@ def test_sqlite_stores_times_as_the_specs_text(sqlite_engine: Engine) -> None:
     assert row == ("2026-11-24T05:06:07.000001Z", made.recorded_at)
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+def test_nothing_is_appended_where_the_newest_record_is_not_what_the_head_names(lab: Engine) -> None:
+    record(lab, event(1), event(2), event(3))
+    before = everything(lab)
+    for statement in (
         "DELETE FROM audit_record WHERE seq = 3",
+        "DELETE FROM audit_record",
         "UPDATE audit_record SET hash = prev_hash WHERE seq = 3",
         "UPDATE chain_head SET size = 2",
         "UPDATE chain_head SET hash = (SELECT hash FROM audit_record WHERE seq = 2)",
-        "DELETE FROM audit_record",
-    ],
-)
-def test_nothing_is_appended_where_the_newest_record_is_not_what_the_head_names(lab: Engine, statement: str) -> None:
-    record(lab, event(1), event(2), event(3))
-    tamper(lab, statement)
-    before = everything(lab)
-    with pytest.raises(ChainBroken, match=r"northwind-labs.*verification"):
-        record(lab, event(4))
+    ):
+        with lab.connect() as connection:
+            take_guards_away(connection)
+            connection.exec_driver_sql(statement)
+            with pytest.raises(ChainBroken, match=r"northwind-labs.*verification"):
+                append(connection, NORTHWIND, [event(4)])
+            assert connection.exec_driver_sql("SELECT count(*) FROM audit_record WHERE seq > 3").scalar() == 0
+            connection.rollback()
     assert everything(lab) == before
 
 

@@ -1,0 +1,99 @@
+"""Migrations give the tables of spec section 3, and exactly those that the code believes in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, Text, inspect
+from sqlalchemy.dialects.postgresql import BYTEA, TIMESTAMP
+
+from flasktrack.core.record import Record
+from flasktrack.store.engine import VERSION_TABLE, initialize
+from flasktrack.store.schema import metadata
+from tests.store.samples import NORTHWIND, event, everything, organizations, record
+
+SECTIONS = ("before", "after", "context")
+SPEC = {
+    "audit_record": set(Record._fields),
+    "audit_payload": {"organization_id", "seq", *SECTIONS, *(f"{section}_salt" for section in SECTIONS)},
+    "record_link": {"organization_id", "entity_type", "entity_id", "seq"},
+    "chain_head": {"organization_id", "size", "hash"},
+    "checkpoint": {"organization_id", "size", "root", "note", "created_at"},
+}
+RECORD_FIELDS = """
+    organization_id seq record_id occurred_at recorded_at actor_type actor_id actor_name actor_role actor_seq
+    credential_id on_behalf_of action outcome entity_type entity_id entity_name entity_seq
+    related reason correlation_id before_digest after_digest context_digest prev_hash hash
+"""
+TIMES = [("audit_record", "occurred_at"), ("audit_record", "recorded_at"), ("checkpoint", "created_at")]
+BINARY = [
+    *(("audit_record", name) for name in ("prev_hash", "hash", "before_digest", "after_digest", "context_digest")),
+    *(("audit_payload", f"{section}_salt") for section in SECTIONS),
+    ("chain_head", "hash"),
+    ("checkpoint", "root"),
+]
+
+
+def test_migrations_give_exactly_what_the_code_believes_in(engine: Engine) -> None:
+    options: dict[str, Any] = {"compare_type": True, "compare_server_default": True, "version_table": VERSION_TABLE}
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        names = inspect(connection).get_table_names()
+    assert differences == []
+    assert set(names) == {VERSION_TABLE, *metadata.tables}
+
+
+def test_tables_and_columns_bear_the_specs_names(engine: Engine) -> None:
+    assert set(RECORD_FIELDS.split()) == SPEC["audit_record"]
+    with engine.connect() as connection:
+        look = inspect(connection)
+        for table, columns in SPEC.items():
+            assert {column["name"] for column in look.get_columns(table)} == columns
+
+
+def test_keys_keep_positions_ids_and_links_apart(engine: Engine) -> None:
+    with engine.connect() as connection:
+        look = inspect(connection)
+        for table in ("audit_record", "audit_payload"):
+            assert look.get_pk_constraint(table)["constrained_columns"] == ["organization_id", "seq"]
+        assert look.get_pk_constraint("chain_head")["constrained_columns"] == ["organization_id"]
+        unique = {tuple(found["column_names"]) for found in look.get_unique_constraints("audit_record")}
+    assert unique == {("organization_id", "prev_hash"), ("organization_id", "record_id")}
+
+
+def test_times_are_the_databases_own_where_it_has_them_and_hashes_are_binary(engine: Engine) -> None:
+    postgresql = engine.dialect.name == "postgresql"
+    with engine.connect() as connection:
+        look = inspect(connection)
+        types = {
+            (table, column["name"]): column["type"] for table in SPEC for column in look.get_columns(table)
+        }  # fmt: skip
+    for place in TIMES:
+        found = types[place]
+        assert isinstance(found, TIMESTAMP) and found.timezone if postgresql else isinstance(found, Text)
+    for place in BINARY:
+        assert isinstance(types[place], BYTEA) if postgresql else str(types[place]) == "BLOB"
+
+
+@pytest.mark.parametrize("table", ["audit_record", "audit_payload"])
+def test_sqlite_keeps_records_in_order_of_their_position(sqlite_engine: Engine, table: str) -> None:
+    with sqlite_engine.connect() as connection:
+        made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).scalar_one()
+        plan = connection.exec_driver_sql(
+            f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE organization_id = 'x' ORDER BY seq"
+        ).all()
+    assert "WITHOUT ROWID" in made
+    assert not any("TEMP B-TREE" in row[-1] for row in plan)
+
+
+def test_init_can_be_repeated_and_changes_nothing(engine: Engine) -> None:
+    organizations(engine)
+    record(engine, event(1), event(2))
+    before = everything(engine)
+    initialize(engine)
+    initialize(engine)
+    assert everything(engine) == before
+    assert record(engine, event(3), organization=NORTHWIND)[0].seq == 3
