@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+_LENGTH = len("2026-11-24T05:06:07.123456")
+
 
 def utc_now() -> datetime:
     """The recorder's clock."""
@@ -15,6 +17,8 @@ def format_time(moment: datetime) -> str:
 
     Raises ValueError for a naive datetime, or one that lies outside the years 1 to 9999 in UTC.
     """
+    if moment.tzinfo is UTC:
+        return moment.isoformat(timespec="microseconds")[:_LENGTH] + "Z"
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise ValueError("has no time zone")
     try:
