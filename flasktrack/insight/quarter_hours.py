@@ -6,6 +6,7 @@ to two hours of a zone. Databases would have to know each zone's clock changes t
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,9 @@ from sqlalchemy.sql.functions import GenericFunction
 
 Step = Literal["hour", "day", "week", "month"]
 QUARTER = 900  # seconds
+_FIRST, _LAST = (
+    int(day.timestamp()) // QUARTER for day in (datetime(1, 2, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+)  # the month around the first one begins in the year 1 everywhere
 _SHIFT = 62_135_596_800  # seconds from the year 1 to 1970: SQLite's integer division rounds towards zero, not down
 
 
@@ -35,12 +39,19 @@ class quarter_hour(GenericFunction[int]):  # noqa: N801 (a function in SQL)
 def _in_sqlite(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> str:
     # Without its seconds, since strftime rounds 59.9996 up to the next minute.
     minute = f"substr({compiler.process(element.clauses, **kw)}, 1, 16)"
-    return f"((CAST(strftime('%s', {minute}) AS INTEGER) + {_SHIFT}) / {QUARTER} - {_SHIFT // QUARTER})"
+    quarter = f"(CAST(strftime('%s', {minute}) AS INTEGER) + {_SHIFT}) / {QUARTER} - {_SHIFT // QUARTER}"
+    return f"CASE WHEN {minute} LIKE '____-__-__T__:__' THEN {quarter} END"  # strftime takes `now` and 2461000.5, too
 
 
 @compiles(quarter_hour, "postgresql")
 def _in_postgresql(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"CAST(floor(extract(epoch FROM {compiler.process(element.clauses, **kw)}) / {QUARTER}) AS bigint)"
+    time = compiler.process(element.clauses, **kw)
+    return f"CASE WHEN isfinite({time}) THEN CAST(floor(extract(epoch FROM {time}) / {QUARTER}) AS bigint) END"
+
+
+def on_a_calendar(quarters: pd.Series[int]) -> pd.Series[bool]:
+    """Which quarter hours have a local time in every zone: not those beyond the years 1 to 9999, nor at their ends."""
+    return quarters.between(_FIRST, _LAST)
 
 
 def local_times(quarters: pd.Series[int], zone: ZoneInfo) -> pd.Series[pd.Timestamp]:
@@ -56,12 +67,30 @@ def step_starts(times: pd.Series[pd.Timestamp], step: Step) -> pd.Series[pd.Time
     A day that has no midnight, since clocks go forward then, begins at its first minute; one that has two begins at
     the earlier one.
     """
-    if step == "hour":  # subtracted from the instant, so that the hour which comes twice stays two hours
-        return times - pd.to_timedelta(times.dt.minute, unit="min")
+    if step == "hour":
+        return _hour_starts(times)
     days = times.dt.tz_localize(None).dt.normalize()
     if step == "week":
-        days = days - pd.to_timedelta(days.dt.weekday, unit="D")
+        days = days - pd.to_timedelta(days.dt.day_of_week, unit="D")
     elif step == "month":
         days = days - pd.to_timedelta(days.dt.day - 1, unit="D")
     earlier = np.ones(len(days), dtype=bool)
     return days.dt.tz_localize(times.dt.tz, ambiguous=earlier, nonexistent="shift_forward")
+
+
+def _hour_starts(times: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:
+    """When the hours began; one within which clocks changed (Lord Howe's, by half an hour) has two beginnings."""
+    clock = times.dt.tz_localize(None)
+    hours = clock.dt.floor("h")
+    starts = times - (clock - hours)  # of the instant, so that the hour which comes twice stays two hours
+    odd = starts.dt.tz_localize(None) != hours
+    if odd.any():
+        starts[odd] = times[odd].map(_walk_back)
+    return starts
+
+
+def _walk_back(time: pd.Timestamp) -> pd.Timestamp:
+    """The first quarter hour from which clocks ran through one hour up to `time`."""
+    before = time - pd.Timedelta(seconds=QUARTER)
+    clock, hour = before.tz_localize(None), time.tz_localize(None).floor("h")
+    return _walk_back(before) if hour <= clock < time.tz_localize(None) else time

@@ -4,7 +4,8 @@
     questions.over_time(RecordFilter(outcomes=("denied",)), zone, "actor_type", "day")
 
 No question loads the records themselves, so what they count was not hash-checked: the latest verification says how
-far it can be trusted. A stored time that is none (somebody altered it) is counted everywhere but on the clock.
+far it can be trusted. A stored time that is none (somebody altered it), or lies at the very ends of the calendar, is
+counted everywhere but on the clock.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, Subquery, and_, case,
 
 from flasktrack.core.times import parse_time
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.quarter_hours import Step, local_times, quarter_hour, step_starts
+from flasktrack.insight.quarter_hours import Step, local_times, on_a_calendar, quarter_hour, step_starts
 from flasktrack.insight.words import contains, split_words
 from flasktrack.store.organizations import get_organization
 from flasktrack.store.schema import audit_record
@@ -99,13 +100,13 @@ class Questions:
         """Records by local day of the week (0 is Monday) and hour: [weekday, hour, records]; empty ones left out."""
         counted = self._on_the_clock(chosen)
         times = local_times(counted["quarter"], zone)
-        counted["weekday"] = times.dt.weekday.astype("int64")
+        counted["weekday"] = times.dt.day_of_week.astype("int64")
         counted["hour"] = times.dt.hour.astype("int64")
         return counted.groupby(["weekday", "hour"], as_index=False)[["records"]].sum()
 
     def counts(self, chosen: RecordFilter, *columns: str, limit: int | None = None) -> pd.DataFrame:
         """Records by the values of columns of audit_record: [*columns, records], the most frequent first."""
-        groups = (_record[name] for name in columns)
+        groups = (_record[name].nulls_first() for name in columns)  # databases differ where it is not said
         return self._frame(self._grouped(chosen, columns, _records).order_by(_records.desc(), *groups).limit(limit))
 
     def distinct(self, column: str, limit: int = 1000) -> list[str]:
@@ -156,7 +157,8 @@ class Questions:
         """Records by quarter hour in UTC, and by columns: [*columns, quarter, records]."""
         quarter = quarter_hour(_record.occurred_at).label("quarter")
         counted = self._frame(self._grouped(chosen, columns, quarter, _records).group_by(quarter))
-        return counted.dropna(subset="quarter")
+        counted = counted.dropna(subset="quarter")
+        return counted[on_a_calendar(counted["quarter"])]
 
     def _rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         with self.engine.connect() as connection:

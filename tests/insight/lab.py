@@ -20,7 +20,7 @@ ZONES = (
     "America/St_Johns",  # -03:30
     "Asia/Kolkata",  # +05:30
     "Asia/Kathmandu",  # +05:45
-    "Pacific/Chatham",  # +12:45, +13:45 in summer
+    "Pacific/Chatham",  # +12:45, +13:45 in summer, and clocks change at 02:45
     "Australia/Lord_Howe",  # whose clocks change by half an hour
     "Africa/Cairo",  # where a day in spring has no midnight
     "America/Havana",  # where a day in autumn has two
@@ -29,8 +29,10 @@ _CLOCK_CHANGES = (
     datetime(2026, 3, 8, 5, tzinfo=UTC),  # Havana
     datetime(2026, 3, 8, 10, tzinfo=UTC),  # Los Angeles
     datetime(2026, 3, 29, 1, tzinfo=UTC),  # Berlin
+    datetime(2026, 4, 4, 14, tzinfo=UTC),  # Chatham
     datetime(2026, 4, 4, 15, tzinfo=UTC),  # Lord Howe
     datetime(2026, 4, 23, 22, tzinfo=UTC),  # Cairo
+    datetime(2026, 9, 26, 14, tzinfo=UTC),  # Chatham
     datetime(2026, 10, 3, 15, 30, tzinfo=UTC),  # Lord Howe
     datetime(2026, 10, 25, 1, tzinfo=UTC),  # Berlin
     datetime(2026, 11, 1, 5, tzinfo=UTC),  # Havana
