@@ -1,0 +1,129 @@
+"""A file that appears whole or not at all, and replaces none: what leaves FlaskTrack may be evidence.
+
+    with new_file(Path("deletions.csv")) as file:
+        file.write(b"...")
+    file.sha256                                     # "deletions.csv" is there now, and on the disk
+
+It is written under another name in the same folder, synchronized, and then linked to its own name, which fails if a
+file of that name has appeared meanwhile. Whatever ends the block early (an error, Ctrl-C) removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from flasktrack.errors import ExportFailed
+
+_BUFFER = 1024 * 1024
+
+
+class NewFile:
+    """Takes bytes, and keeps their SHA-256."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path = path
+        self._stream = stream
+        self._digest = sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, in hex."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Append bytes. Raises ExportFailed where the disk won't take them."""
+        self._digest.update(data)
+        try:
+            self._stream.write(data)
+        except OSError as problem:
+            raise _cannot_write(self._path, problem) from None
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[NewFile]:
+    """A file to write; it gets its name at the end of the block, unless that ends early.
+
+    Raises ExportFailed where a file of that name exists, the folder is missing or can't be written, or the disk is
+    full.
+    """
+    _check_free(path)
+    unfinished = path.parent / f".flasktrack-{secrets.token_hex(8)}.unfinished"
+    try:
+        stream = unfinished.open("xb", buffering=_BUFFER)
+    except OSError as problem:
+        raise _cannot_write(path, problem) from None
+    try:
+        try:
+            file = NewFile(path, stream)
+            yield file
+            _synchronize(path, stream)
+        finally:
+            with suppress(OSError):  # a full disk refuses what is still buffered, once more
+                stream.close()
+        _publish(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _check_free(path: Path) -> None:
+    """Refuse early what `_publish` would refuse after all the work."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise ExportFailed(f"There is no folder {path.parent}.", "Make it, or choose another place.") from None
+    except (OSError, ValueError) as problem:  # ValueError: a path that holds U+0000
+        raise _cannot_write(path, problem) from None
+    else:
+        raise _exists(path)
+
+
+def _synchronize(path: Path, stream: BinaryIO) -> None:
+    try:
+        stream.flush()
+        os.fsync(stream.fileno())
+    except OSError as problem:
+        raise _cannot_write(path, problem) from None
+
+
+def _publish(unfinished: Path, path: Path) -> None:
+    try:
+        try:
+            path.hardlink_to(unfinished)
+        except FileExistsError:
+            raise _exists(path) from None
+        except OSError:  # a file system without hard links, such as FAT
+            _check_free(path)
+            unfinished.rename(path)
+        _synchronize_folder(path.parent)
+    except OSError as problem:
+        raise _cannot_write(path, problem) from None
+
+
+def _synchronize_folder(folder: Path) -> None:
+    """Put the new name itself on the disk, where folders can be synchronized (not on Windows)."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _exists(path: Path) -> ExportFailed:
+    return ExportFailed(
+        f"{path} exists already, and an export never replaces a file.", "Give another name, or move that file away."
+    )
+
+
+def _cannot_write(path: Path, problem: OSError | ValueError) -> ExportFailed:
+    reason = getattr(problem, "strerror", None) or str(problem)
+    return ExportFailed(
+        f"{path} can't be written ({reason}).", "Nothing was left behind: free some space, or choose another place."
+    )
