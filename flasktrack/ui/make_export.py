@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
 
+from flasktrack.export.tables import count_selected
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.reader import Ledger
 from flasktrack.ui.downloads import downloads
@@ -34,7 +35,7 @@ class _Export:
 
 def make_export(context: Context, chosen: RecordFilter) -> None:
     """Draw what will be written, the choice of a format, the button, and what came of it."""
-    counted, records = _count(context, chosen)
+    counted, records = count_selected(Ledger(context.engine, context.organization.id), chosen)
     st.text(f"{count(records, 'record')} will be written: {chosen.describe(context.zone)}")
     made: _Export | None = st.session_state.get(_STATE)
     running = made is not None and made.job.running
@@ -53,16 +54,6 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
                 st.fragment(_progress, run_every=_EVERY)(made)
             else:
                 _result(made)
-
-
-def _count(context: Context, chosen: RecordFilter) -> tuple[RecordFilter, int]:
-    """The filter up to the newest record, and how many meet it: what is appended from now on is not among them."""
-    ledger = Ledger(context.engine, context.organization.id)
-    head = ledger.head()
-    if head is None or not head.size or (chosen.seq_first or 1) > head.size:
-        return chosen, 0
-    counted = replace(chosen, seq_last=min(head.size, chosen.seq_last or head.size))
-    return counted, ledger.count(*counted.conditions())
 
 
 def _start(context: Context, counted: RecordFilter, format_: str, records: int) -> None:
