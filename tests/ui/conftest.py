@@ -1,0 +1,69 @@
+"""Databases that pages are opened on. `open_app` opens one page of one database, and nothing may go wrong unseen."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flasktrack.demo import make_tampered_copy
+from flasktrack.store.engine import initialize, open_engine, writing
+from flasktrack.store.organizations import create_organization
+from tests.ui.app import App
+
+OpenApp = Callable[..., App]
+
+
+@pytest.fixture(scope="session")
+def lab_url(sample_lab_file: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The sample lab. No test writes to it: those that do take `sample_lab_url`."""
+    file = tmp_path_factory.mktemp("ui") / "lab.db"
+    with closing(sqlite3.connect(sample_lab_file)) as original, closing(sqlite3.connect(file)) as copy:
+        original.backup(copy)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture(scope="session")
+def tampered_url(lab_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The sample lab as an insider left it. No test writes to it."""
+    file = tmp_path_factory.mktemp("ui") / "tampered.db"
+    engine = open_engine(lab_url)
+    make_tampered_copy(engine, file)
+    engine.dispose()
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture(scope="session")
+def unfilled_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database whose one organization, `new-lab`, has no record yet."""
+    return _made(tmp_path_factory.mktemp("ui") / "unfilled.db", "new-lab")
+
+
+@pytest.fixture(scope="session")
+def deserted_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database without any organization."""
+    return _made(tmp_path_factory.mktemp("ui") / "deserted.db")
+
+
+def _made(file: Path, *organizations: str) -> str:
+    engine = open_engine(f"sqlite:///{file}")
+    initialize(engine)
+    with writing(engine) as connection:
+        for organization in organizations:
+            create_organization(connection, organization, time_zone="Europe/Berlin")
+    engine.dispose()
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def open_app(monkeypatch: pytest.MonkeyPatch) -> OpenApp:
+    """Open a page of the database at a URL: `open_app(lab_url, "records", role="qa-lead", action=["delete"])`."""
+
+    def opened(url: str, page: str = "overview", theme: str = "light", **params: str | Sequence[str]) -> App:
+        monkeypatch.setenv("FLASKTRACK_DATABASE_URL", url)
+        return App(page, theme, **params)
+
+    return opened
