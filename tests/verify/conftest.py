@@ -20,12 +20,17 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "sqlite":
         yield from _initialized(f"sqlite:///{tmp_path_factory.mktemp('verify') / 'flasktrack.db'}")
         return
-    server: URL = request.getfixturevalue("postgres_server")
+    yield request.getfixturevalue("postgresql_engine")
+
+
+@pytest.fixture(scope="module")
+def postgresql_engine(postgres_server: URL) -> Iterator[Engine]:
+    """The same on PostgreSQL alone."""
     name = f"verify_{uuid.uuid4().hex}"
-    uri = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    uri = postgres_server.set(drivername="postgresql").render_as_string(hide_password=False)
     with closing(psycopg.connect(uri, autocommit=True)) as console:
         console.execute(f"CREATE DATABASE {name}")
-        yield from _initialized(server.set(database=name).render_as_string(hide_password=False))
+        yield from _initialized(postgres_server.set(database=name).render_as_string(hide_password=False))
         console.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
