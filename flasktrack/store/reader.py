@@ -80,8 +80,9 @@ class Ledger:
             statement = statement.where(seq <= last)
         with self.engine.connect() as connection:
             streaming = connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
-            for row in streaming.execute(statement):
-                yield _checked_record(row)
+            with streaming.execute(statement) as rows:  # closes the server's cursor where the caller leaves early
+                for row in rows:
+                    yield _checked_record(row)
 
     def get(self, seq: int) -> CheckedRecord | None:
         """The record at a position, or None where there is none."""
@@ -138,6 +139,8 @@ def parse_related(text: str) -> tuple[Reference, ...] | None:
         return ()
     try:
         items = orjson.loads(text)
+        if not isinstance(items, list) or orjson.dumps(items).decode() != text or any(len(item) != 2 for item in items):
+            return None  # it may mean the same, but it isn't what was written
         return tuple(Reference(item["type"], item["id"]) for item in items)
     except (ValueError, TypeError, KeyError):
         return None

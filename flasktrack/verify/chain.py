@@ -94,6 +94,8 @@ class ChainCheck:
                     if type(items) is not list or dumps(items).decode() != related_text:
                         raise ValueError  # it says more than a header holds
                     related = [{"id": item["id"], "type": item["type"]} for item in items if len(item) == 2]
+                    if len(related) != len(items):
+                        raise ValueError
                 # The same object as core.header.header_bytes builds, without the cost of a call with 25 arguments.
                 header = dumps(
                     {
