@@ -6,11 +6,12 @@ export began, and the file appears under its name when it is whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
@@ -20,7 +21,7 @@ from flasktrack.export.csv_table import csv_head, csv_line
 from flasktrack.export.json_lines import jsonl_line
 from flasktrack.export.new_file import new_file
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.store.reader import Ledger
+from flasktrack.store.reader import CheckedRecord, Ledger
 
 Format = Literal["csv", "jsonl"]
 Progress = Callable[[int, int], None]
@@ -62,6 +63,8 @@ def export_records(
     Raises UnknownOrganization, and ExportFailed where the file exists or can't be written, or where records vanished
     from the database meanwhile. After any error there is no file.
     """
+    if format not in ("csv", "jsonl"):
+        raise ExportFailed(f"{format[:60]!r} is no format of a table.", "Use csv or jsonl.")
     ledger = Ledger(engine, organization_id)
     counted, total = count_selected(ledger, chosen)
     line = jsonl_line if format == "jsonl" else partial(csv_line, zone=zone)
@@ -70,15 +73,17 @@ def export_records(
         if format == "csv":
             file.write(csv_head(zone))
         if total:  # where nothing was counted, nothing is read: a record may have come since
-            for checked in ledger.stream(*counted.conditions()):
-                if progress is not None and written % _REPORT_EVERY == 0:
-                    progress(written, total)
-                file.write(line(checked))
-                written += 1
+            stream = cast("Generator[CheckedRecord, None, None]", ledger.stream(*counted.conditions()))
+            with closing(stream):  # or an error's traceback would keep the database's read transaction open
+                for checked in stream:
+                    if progress is not None and written % _REPORT_EVERY == 0:
+                        progress(written, total)
+                    file.write(line(checked))
+                    written += 1
         if written != total:
             raise ExportFailed(
                 f"{total:,} records met the filter when the export began, but {written:,} were there to be written.",
-                "Somebody changed the database meanwhile: run a verification.",
+                "Somebody changed the database meanwhile: run a verification. Nothing was left behind.",
             )
         if progress is not None:
             progress(written, total)
