@@ -43,7 +43,7 @@ class Revision:
             return None
         try:
             return changes(*(None if section is None else orjson.loads(section.body) for section, _ in sections))
-        except (ValueError, RecursionError):  # only what somebody put there in place of a body
+        except (ValueError, orjson.JSONEncodeError, RecursionError):  # only what somebody put in place of a body
             return None
 
 

@@ -117,7 +117,7 @@ def test_over_time_in_every_zone_and_across_changes_of_clocks(lab: Engine, zone_
 
 
 @pytest.mark.parametrize("by", ["kind", "actor_type", "action", "entity_type", "outcome"])
-@pytest.mark.parametrize("chosen", FILTERS, ids=FILTER_NAMES)
+@pytest.mark.parametrize("chosen", FILTERS[1:4], ids=FILTER_NAMES[1:4])
 def test_over_time_by_each_column(lab: Engine, chosen: RecordFilter, by: By) -> None:
     for organization_id in ORGANIZATIONS:
         frame = Questions(lab, organization_id).over_time(chosen, BERLIN, by, "week")
