@@ -14,18 +14,22 @@ from sqlalchemy import URL, Engine
 from flasktrack.store.engine import initialize, open_engine
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+@pytest.fixture(scope="module", params=["shared_sqlite_engine", "postgresql_engine"], ids=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> Engine:
     """An engine over a database with the schema; once on SQLite, once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield from _initialized(f"sqlite:///{tmp_path_factory.mktemp('verify') / 'flasktrack.db'}")
-        return
-    yield request.getfixturevalue("postgresql_engine")
+    shared: Engine = request.getfixturevalue(request.param)
+    return shared
+
+
+@pytest.fixture(scope="module")
+def shared_sqlite_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The module's SQLite database."""
+    yield from _initialized(f"sqlite:///{tmp_path_factory.mktemp('verify') / 'flasktrack.db'}")
 
 
 @pytest.fixture(scope="module")
 def postgresql_engine(postgres_server: URL) -> Iterator[Engine]:
-    """The same on PostgreSQL alone."""
+    """The module's PostgreSQL database."""
     name = f"verify_{uuid.uuid4().hex}"
     uri = postgres_server.set(drivername="postgresql").render_as_string(hide_password=False)
     with closing(psycopg.connect(uri, autocommit=True)) as console:
