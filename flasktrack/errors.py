@@ -67,6 +67,10 @@ class InvalidFilter(FlaskTrackError):
     """A filter (on the command line or in a page's address) that makes no sense."""
 
 
+class ErasureRefused(FlaskTrackError):
+    """Sections that can't be erased; nothing was."""
+
+
 class ExportFailed(FlaskTrackError):
     """An export that could not be written; nothing half-written is left behind."""
 

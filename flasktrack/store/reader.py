@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, select
 
+from flasktrack.core import erasure
 from flasktrack.core.check import check_record
+from flasktrack.core.erasure import Erasure
 from flasktrack.core.finding import Finding
 from flasktrack.core.record import SECTIONS, Content, Record, Reference, Section
 from flasktrack.store.organizations import Organization, get_organization
@@ -81,8 +83,14 @@ class Ledger:
         with self.engine.connect() as connection:
             streaming = connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
             with streaming.execute(statement) as rows:  # closes the server's cursor where the caller leaves early
+                erasures: list[Erasure] | None = None
                 for row in rows:
-                    yield _checked_record(row)
+                    checked = _checked_record(row)
+                    if any(finding.code == "payload_missing" for finding in checked.findings):
+                        if erasures is None:
+                            erasures = list_erasures(connection, self.organization.id)
+                        checked = _with_erasures(checked, erasures)
+                    yield checked
 
     def get(self, seq: int) -> CheckedRecord | None:
         """The record at a position, or None where there is none."""
@@ -110,6 +118,28 @@ def read_head(connection: Connection, organization_id: str) -> Head | None:
     statement = select(chain_head.c.size, chain_head.c.hash).where(chain_head.c.organization_id == organization_id)
     row = connection.execute(statement).one_or_none()
     return None if row is None else Head(*row)
+
+
+def tells_of_erasure(organization_id: str) -> list[ColumnElement[bool]]:
+    """What the records of erasures have in common."""
+    columns = audit_record.c
+    return [
+        columns.action == erasure.ACTION,
+        columns.entity_type == erasure.ENTITY_TYPE,
+        columns.entity_id == organization_id,
+    ]
+
+
+def list_erasures(connection: Connection, organization_id: str) -> list[Erasure]:
+    """The erasures that sound records tell of, in order."""
+    statement = _with_sections(organization_id, previous_hash()).where(*tells_of_erasure(organization_id))
+    found = [_checked_record(row) for row in connection.execute(statement.order_by(audit_record.c.seq))]
+    told = [
+        erasure.parse_erasure(checked.record.seq, checked.after.body)
+        for checked in found
+        if checked.after is not None and not checked.findings
+    ]
+    return [one for one in told if one is not None]
 
 
 def find_recorded(connection: Connection, organization_id: str, record_ids: Sequence[str]) -> list[RecordedContent]:
@@ -156,6 +186,20 @@ def _checked_record(row: Row[Any]) -> CheckedRecord:
         detail = f"Record {record.seq:,} was altered: its related entities can't be read."
         findings = (Finding("record_modified", record.organization_id, record.seq, record.seq, detail), *findings)
     return CheckedRecord(record, sections["before"], sections["after"], sections["context"], findings)
+
+
+def _with_erasures(checked: CheckedRecord, erasures: Sequence[Erasure]) -> CheckedRecord:
+    """The record with what is absent by an erasure named as such."""
+
+    def judged(finding: Finding) -> Finding:
+        seq, section = finding.seq, finding.section
+        for one in erasures:
+            if finding.code == "payload_missing" and section is not None and one.covers(seq, section):
+                detail = f"The section {section!r} of record {seq:,} was erased; record {one.seq:,} says why."
+                return Finding("payload_erased", finding.organization_id, seq, seq, detail, section)
+        return finding
+
+    return checked._replace(findings=tuple(judged(finding) for finding in checked.findings))
 
 
 def _section(body: str | None, salt: bytes | None) -> Section | None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
+from flasktrack.core.finding import ERROR
 from flasktrack.core.record import Record
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight.filter import RecordFilter
@@ -81,7 +82,10 @@ def _entity(record: Record) -> str:
 
 
 def _check(checked: CheckedRecord) -> str:
-    return f"✕ {', '.join(sorted({finding.code for finding in checked.findings}))}" if checked.findings else "✓"
+    codes = sorted({finding.code for finding in checked.findings})
+    if any(finding.severity == ERROR for finding in checked.findings):
+        return f"✕ {', '.join(codes)}"
+    return f"✓ {', '.join(codes)}".strip()
 
 
 def _nothing(context: Context, chosen: RecordFilter, before: int | None) -> None:
