@@ -118,14 +118,12 @@ class RecordFilter:
         if not self.with_related:
             return touched
         link = record_link.alias("link")
-        related = (
-            select(literal(1))
-            .where(link.c.organization_id == _record.organization_id, link.c.seq == _record.seq)
-            .where(_any_pair(link.c.entity_type, link.c.entity_id, self.entities))
-            .correlate(audit_record)
-            .exists()
+        same_record = (link.c.organization_id == _record.organization_id, link.c.seq == _record.seq)
+        related = (  # one for each type: SQLite answers an OR of types by reading all of the organization's links
+            select(literal(1)).where(*same_record, of_type).correlate(audit_record).exists()
+            for of_type in _pairs(link.c.entity_type, link.c.entity_id, self.entities)
         )
-        return or_(touched, related)
+        return or_(touched, *related)
 
     def to_params(self) -> dict[str, list[str]]:
         """The filter as an address's parameters; `from_params` gives it back. Times are in UTC."""
@@ -197,12 +195,17 @@ class RecordFilter:
 
 
 def _any_pair(kind: ColumnElement[str], name: ColumnElement[str], pairs: Iterable[str]) -> ColumnElement[bool]:
+    """Whether (type, id) is one of the pairs."""
+    return or_(*_pairs(kind, name, pairs))
+
+
+def _pairs(kind: ColumnElement[str], name: ColumnElement[str], pairs: Iterable[str]) -> list[ColumnElement[bool]]:
     """Whether (type, id) is one of the pairs: an IN for each type, which an index on type and id answers."""
     ids: dict[str, list[str]] = {}
     for pair in pairs:
         type_, _, id_ = pair.partition(":")
         ids.setdefault(type_, []).append(id_)
-    return or_(*(and_(kind == type_, name.in_(of_type)) for type_, of_type in ids.items()))
+    return [and_(kind == type_, name.in_(of_type)) for type_, of_type in ids.items()]
 
 
 def _holds(word: str) -> ColumnElement[bool]:
