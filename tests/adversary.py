@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, insert, select, text, update
 
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_hash, record_header
 from flasktrack.core.record import Record, Reference
@@ -108,11 +108,7 @@ def delete_records(engine: Engine, organization_id: str, first: int, last: int |
 def delete_rows_only(engine: Engine, organization_id: str, first: int, last: int) -> None:
     """Delete a range of records in haste: sections and links stay behind."""
     with past_the_triggers(engine) as connection:
-        connection.execute(
-            delete(audit_record).where(
-                audit_record.c.organization_id == organization_id, audit_record.c.seq.between(first, last)
-            )
-        )
+        connection.execute(delete(audit_record).where(*_between(audit_record, organization_id, first, last)))
 
 
 def delete_and_renumber(engine: Engine, organization_id: str, first: int, last: int | None = None) -> None:
@@ -127,11 +123,10 @@ def delete_and_renumber(engine: Engine, organization_id: str, first: int, last: 
 def insert_forged_record(
     engine: Engine, organization_id: str, seq: int, *, prev_hash: bytes | None = None, **fields: Any
 ) -> None:
-    """Put in a record that was never recorded; later ones move down. Its own hash is right.
+    """Put in a record that was never recorded, its own hash right; later ones move down.
 
-    It is a copy of the record before (of none: of the one that stood there) by an actor and on an entity that are
-    new, with `fields` changed. It links to `prev_hash`: by default the record before it where that is the newest,
-    and else to nothing that exists, since the schema lets no two records link to the same one.
+    It is a copy of the record before, by a new actor on a new entity, with `fields` changed. By default it links to
+    the newest record, and further down to none: the schema lets no two records link to the same one.
     """
     with past_the_triggers(engine) as connection:
         later = _positions(connection, organization_id, seq)
@@ -151,8 +146,7 @@ def insert_forged_record(
 def cut_tail(engine: Engine, organization_id: str, size: int, *, mend: bool = False) -> None:
     """Delete every record above `size`; with `mend`, the head says so too."""
     with past_the_triggers(engine) as connection:
-        for table in HISTORY:
-            connection.execute(delete(table).where(table.c.organization_id == organization_id, table.c.seq > size))
+        _delete(connection, organization_id, size + 1, 2**63 - 1)
         if mend:
             _mend_head(connection, organization_id)
 
@@ -193,9 +187,7 @@ def delete_salt(engine: Engine, organization_id: str, seq: int, section: str) ->
 def delete_payload(engine: Engine, organization_id: str, seq: int) -> None:
     """Delete the row that holds a record's sections."""
     with past_the_triggers(engine) as connection:
-        connection.execute(
-            delete(audit_payload).where(audit_payload.c.organization_id == organization_id, audit_payload.c.seq == seq)
-        )
+        connection.execute(delete(audit_payload).where(*_between(audit_payload, organization_id, seq, seq)))
 
 
 def swap_sections(engine: Engine, organization_id: str, one: int, other: int) -> None:
@@ -221,14 +213,9 @@ def alter_links(engine: Engine, organization_id: str, seq: int, /, **columns: An
 
 def delete_link(engine: Engine, organization_id: str, seq: int, entity_id: str) -> None:
     """Delete a record's links to one entity."""
-    links = record_link.c
+    links = *_between(record_link, organization_id, seq, seq), record_link.c.entity_id == entity_id
     with past_the_triggers(engine) as connection:
-        removed = connection.execute(
-            delete(record_link).where(
-                links.organization_id == organization_id, links.seq == seq, links.entity_id == entity_id
-            )
-        )
-        assert removed.rowcount, "there was no such link"
+        assert connection.execute(delete(record_link).where(*links)).rowcount, "there was no such link"
 
 
 def add_link(engine: Engine, organization_id: str, seq: int, entity_type: str, entity_id: str) -> None:
@@ -265,10 +252,12 @@ def mend_head(engine: Engine, organization_id: str) -> None:
 # Their tools
 
 
+def _between(table: Table, organization_id: str, first: int, last: int) -> tuple[ColumnElement[bool], ...]:
+    return table.c.organization_id == organization_id, table.c.seq.between(first, last)
+
+
 def _read(connection: Connection, organization_id: str, seq: int) -> Record:
-    row = connection.execute(
-        select(audit_record).where(audit_record.c.organization_id == organization_id, audit_record.c.seq == seq)
-    ).one()
+    row = connection.execute(select(audit_record).where(*_between(audit_record, organization_id, seq, seq))).one()
     return Record(*row)._replace(related=parse_related(row.related) or ())
 
 
@@ -282,24 +271,18 @@ def _write(connection: Connection, seq: int, record: Record) -> None:
 
 
 def _update(connection: Connection, table: Table, organization_id: str, seq: int, /, **columns: Any) -> None:
-    done = connection.execute(
-        update(table).where(table.c.organization_id == organization_id, table.c.seq == seq).values(columns)
-    )
+    done = connection.execute(update(table).where(*_between(table, organization_id, seq, seq)).values(columns))
     assert done.rowcount, "there was nothing to alter"
 
 
 def _move(connection: Connection, organization_id: str, old: int, new: int) -> None:
     for table in HISTORY:
-        connection.execute(
-            update(table).where(table.c.organization_id == organization_id, table.c.seq == old).values(seq=new)
-        )
+        connection.execute(update(table).where(*_between(table, organization_id, old, old)).values(seq=new))
 
 
 def _delete(connection: Connection, organization_id: str, first: int, last: int) -> None:
     for table in HISTORY:
-        connection.execute(
-            delete(table).where(table.c.organization_id == organization_id, table.c.seq.between(first, last))
-        )
+        connection.execute(delete(table).where(*_between(table, organization_id, first, last)))
 
 
 def _positions(connection: Connection, organization_id: str, first: int) -> list[int]:
