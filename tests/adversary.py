@@ -4,9 +4,8 @@
     delete_records(engine, "northwind-labs", 40, 42)
     verify_organization(engine, "northwind-labs", started_by="user:u-1").findings
 
-Every attack takes the append-only triggers out of its way, does its work, and puts them back as they were, all in one
-transaction. The insider is thorough: what is deleted, swapped or renumbered goes with its sections and links. No
-attack has the database's help in covering up; hashes are made anew only where the function says so.
+Every attack takes the append-only triggers out of its way and puts them back, all in one transaction. What is deleted,
+swapped or renumbered goes with its sections and links; hashes are made anew only where the function says so.
 """
 
 from __future__ import annotations
@@ -286,9 +285,8 @@ def _delete(connection: Connection, organization_id: str, first: int, last: int)
 
 
 def _positions(connection: Connection, organization_id: str, first: int) -> list[int]:
-    seq = audit_record.c.seq
-    statement = select(seq).where(audit_record.c.organization_id == organization_id, seq >= first).order_by(seq)
-    return list(connection.scalars(statement))
+    here = _between(audit_record, organization_id, first, 2**63 - 1)
+    return list(connection.scalars(select(audit_record.c.seq).where(*here).order_by(audit_record.c.seq)))
 
 
 def _mend_head(connection: Connection, organization_id: str) -> None:
