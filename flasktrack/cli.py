@@ -186,6 +186,8 @@ def _import(options: argparse.Namespace) -> int:
     sentence = f"{result.organization_id}: {result.read:,} events read, {result.added:,} records added"
     if result.already_present:
         sentence += f", {result.already_present:,} were there already"
+    if not result.read:
+        sentence = f"{result.organization_id}: {options.file} holds no events, so nothing was added"
     document = {name: getattr(result, name) for name in result.__slots__}
     _answer(options, document, f"{sentence}.")
     return SOUND

@@ -25,6 +25,7 @@ from flasktrack.core.record import Event, Record, check_organization_id
 from flasktrack.errors import ImportFailed, InvalidRecord, RecordConflict, UnknownOrganization
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization, find_organization
+from flasktrack.store.reader import find_recorded
 from flasktrack.store.schema import chain_head
 from flasktrack.store.writer import append
 
@@ -78,11 +79,17 @@ def import_file(
         size = _size_of(connection, organization_id, time_zone)
         events = read(lines)
         count, last = 0, size
-        while records := _append_batch(connection, organization_id, events, lines):
-            count += len(records)
-            last = max(last, *(record.seq for record in records))
-            if progress is not None:
-                progress(lines.position, lines.size)
+        try:
+            while records := _append_batch(connection, organization_id, events, lines):
+                count += len(records)
+                last = max(last, *(record.seq for record in records))
+                if progress is not None:
+                    progress(lines.position, lines.size)
+        except _Conflict as conflict:
+            found = _recorded_before(connection, organization_id, conflict.record_id, size)
+            if found is None:
+                found = _earlier_line(path, read, conflict.record_id) if lines.size else "an earlier line"
+            raise bad_line(conflict.line, "record_id", f"stands for {found} already, which has other content") from None
     added = last - size
     return ImportResult(
         organization_id=organization_id,
@@ -135,24 +142,47 @@ def _append_batch(
     connection: Connection, organization_id: str, events: Iterator[tuple[int, Event]], lines: Lines
 ) -> list[Record]:
     """Append the next events; none are left where it returns none. What is wrong with one is put down to its line."""
-    numbers: list[int] = []
+    taken: list[tuple[int, str | None]] = []
     try:
-        return append(connection, organization_id, _batch(events, lines, numbers))
+        return append(connection, organization_id, _batch(events, lines, taken))
     except InvalidRecord as problem:
-        raise bad_line(numbers[problem.index], problem.field, problem.problem) from None
+        raise bad_line(taken[problem.index][0], problem.field, problem.problem) from None
     except RecordConflict as problem:
-        raise bad_line(
-            numbers[problem.index],
-            "record_id",
-            "already stands for a record with other content, from an earlier line or recorded before",
-        ) from None
+        line, record_id = taken[problem.index]
+        raise _Conflict(line, record_id or "") from None
 
 
-def _batch(events: Iterator[tuple[int, Event]], lines: Lines, numbers: list[int]) -> Iterator[Event]:
+class _Conflict(Exception):
+    """A line whose record_id stands for other content."""
+
+    def __init__(self, line: int, record_id: str) -> None:
+        super().__init__(line, record_id)
+        self.line = line
+        self.record_id = record_id
+
+
+def _recorded_before(connection: Connection, organization_id: str, record_id: str, size: int) -> str | None:
+    """The record that had the record_id when the import began, in words; None where the import itself gave it."""
+    for recorded in find_recorded(connection, organization_id, [record_id]):
+        if recorded.record.seq <= size:
+            return f"record {recorded.record.seq:,}"
+    return None
+
+
+def _earlier_line(path: Path, read: Reader, record_id: str) -> str:
+    """The first line that has the record_id, looked up by reading the file again, so that none need be remembered."""
+    with open_lines(path) as lines:
+        for number, event in read(lines):
+            if event.record_id == record_id:
+                return f"line {number}"
+    return "an earlier line"
+
+
+def _batch(events: Iterator[tuple[int, Event]], lines: Lines, taken: list[tuple[int, str | None]]) -> Iterator[Event]:
     """The next events, one at a time, so that the writer checks each before a later line is read."""
     start = lines.position
     for number, event in events:
-        numbers.append(number)
+        taken.append((number, event.record_id))
         yield event
-        if len(numbers) == BATCH_EVENTS or lines.position - start >= BATCH_BYTES:
+        if len(taken) == BATCH_EVENTS or lines.position - start >= BATCH_BYTES:
             return

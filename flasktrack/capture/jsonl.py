@@ -11,6 +11,7 @@ optional key may be null or absent.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -42,6 +43,16 @@ ENTITY_KEYS: Final = ("type", "id", "name")
 RELATED_KEYS: Final = ("type", "id")
 
 
+_LONG_NUMBER = re.compile(r"-?(?:[0-9]{17,}|[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+|[0-9]+\.[0-9]+)")
+"""What `parse_exact` gives as text, if it was a number, looks like this; and so may a text."""
+
+
+class Digits(str):
+    """A number that no double holds, as its digits: a section keeps it, and a field that is a text refuses it."""
+
+    __slots__ = ()
+
+
 def read_events(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, Event]]:
     """The events of numbered lines, each with its line's number; blank lines are skipped.
 
@@ -69,13 +80,20 @@ def event_from_json(text: str) -> Event:
     value = parse_json(text)
     if not isinstance(value, dict):
         raise ValueError(f"must be a JSON object, not {_kind(value)}")
-    return event_from_object(value)
+    event = event_from_object(value)
+    if any(_LONG_NUMBER.fullmatch(found) for found in _texts(event)):
+        event_from_object(json.loads(text, parse_int=Digits, parse_float=Digits))  # refuses it where it was a number
+    return event
 
 
 def parse_json(text: str) -> Any:
-    """As `parse_exact`, but says what is wrong in a reader's words, and where: InvalidRecord names the place."""
+    """As `parse_exact`, but says what is wrong in a reader's words, and where: InvalidRecord names the place.
+
+    A text that is nothing but a number which no double holds gives Digits.
+    """
     try:
-        return parse_exact(text)
+        value = parse_exact(text)
+        return Digits(value) if isinstance(value, str) and not text.lstrip().startswith('"') else value
     except json.JSONDecodeError as problem:
         raise ValueError(f"is not JSON ({problem.msg}, at character {problem.pos + 1})") from None
     except ValueError as problem:
@@ -159,7 +177,7 @@ def _optional(field: str, value: Any) -> str | None:
 
 
 def _text(field: str, value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, Digits):
         raise InvalidRecord(field, f"must be text, not {_kind(value)}")
     return value
 
@@ -172,7 +190,22 @@ def _kind(value: Any) -> str:
         return "a list"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "null" if value is None else "text" if isinstance(value, str) else "a number"
+    if isinstance(value, str) and not isinstance(value, Digits):
+        return "text"
+    return "null" if value is None else "a number"
+
+
+def _texts(event: Event) -> Iterator[str]:
+    """What stands in an event where only a text may."""
+    for found in (
+        event.actor_type, event.actor_id, event.actor_name, event.actor_role, event.action, event.outcome,
+        event.entity_type, event.entity_id, event.entity_name, event.credential_id, event.on_behalf_of,
+        event.reason, event.correlation_id, event.record_id,
+    ):  # fmt: skip
+        if found is not None:
+            yield found
+    for reference in event.related:
+        yield from reference
 
 
 def _shown(key: str) -> str:

@@ -200,3 +200,16 @@ after = {{ a = {{ column = "a" }}, b = {{ column = "b" }} }}
 """
     read = [found.after for _, found in events(file.getvalue(), mapping=mapping)]
     assert read == [{"a": a or None, "b": b or None} if a or b else None for a, b in cells]
+
+
+@pytest.mark.parametrize("transform", ["number", "json"])
+@pytest.mark.parametrize("digits", ["17", "123456789012345678", "1e400"])
+def test_a_cell_that_the_mapping_makes_a_number_is_no_id_however_long_it_is(transform: str, digits: str) -> None:
+    number = MAPPING.replace('{ column = "sample" }', f'{{ column = "sample", transform = "{transform}" }}')
+    _, field, message = refused(f"{HEADER}\n{ROW.replace('S-1', digits)}\n", mapping=number)
+    assert field == "entity.id"
+    assert "must be text, not a number" in message
+    assert event(ROW.replace("S-1", digits)).entity_id == digits
+    after = 'after = { n = { column = "sample", transform = "number" } }\n'
+    body = check_event(event(ROW.replace("S-1", digits), after)).after
+    assert body in (f'{{"n":{digits}}}', f'{{"n":"{digits}"}}')

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ from sqlalchemy import Engine
 
 from flasktrack.capture import importing
 from flasktrack.capture.importing import ImportResult, import_file
+from flasktrack.cli import main
 from flasktrack.core.record import Content, Event, check_event
 from flasktrack.errors import ImportFailed, InvalidOrganization
 from flasktrack.store.organizations import get_organization, list_organizations
@@ -143,11 +146,39 @@ def test_the_first_bad_line_is_the_one_that_is_named(sqlite_engine: Engine, tmp_
         import_file(sqlite_engine, path, LAB)
 
 
-def test_a_record_id_that_stands_for_something_else_already_is_refused(engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("small_batches")
+def test_a_record_id_that_stands_for_another_record_names_that_record(engine: Engine, tmp_path: Path) -> None:
     import_file(engine, jsonl(tmp_path, line(1), line(2)), LAB)
-    with pytest.raises(ImportFailed, match=r"^line 2, record_id: already stands for a record with other content"):
-        import_file(engine, jsonl(tmp_path, line(1), line(2, reason="late")), LAB)
+    with pytest.raises(ImportFailed) as failure:
+        import_file(engine, jsonl(tmp_path, *(line(n) for n in (3, 4, 5, 6)), line(2, reason="late")), LAB)
+    assert str(failure.value) == (
+        "line 5, record_id: stands for record 2 already, which has other content. Nothing was imported."
+    )
     assert entities(engine) == ["S-1", "S-2"]
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("place", [4, 6, 8])
+def test_a_record_id_of_an_earlier_line_names_that_line(engine: Engine, tmp_path: Path, place: int) -> None:
+    import_file(engine, jsonl(tmp_path, line(50)), LAB)
+    lines: list[dict[str, Any] | str] = [line(1), "", line(2), *(line(n) for n in range(3, 9))]
+    lines[place - 1] = line(2, action="delete")
+    with pytest.raises(ImportFailed) as failure:
+        import_file(engine, jsonl(tmp_path, *lines), LAB)
+    assert str(failure.value) == (
+        f"line {place}, record_id: stands for line 3 already, which has other content. Nothing was imported."
+    )
+    assert entities(engine) == ["S-50"]
+
+
+def test_a_pipe_that_names_a_record_id_twice_is_not_read_again(sqlite_engine: Engine, tmp_path: Path) -> None:
+    pipe = tmp_path / "events.jsonl"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=lambda: jsonl(tmp_path, line(1), line(1, reason="late")))
+    writing.start()
+    with pytest.raises(ImportFailed, match=r"^line 2, record_id: stands for an earlier line already"):
+        import_file(sqlite_engine, pipe, LAB)
+    writing.join()
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\r\n", b"\xef\xbb\xbf"])
@@ -156,6 +187,19 @@ def test_a_file_without_events_adds_nothing(sqlite_engine: Engine, tmp_path: Pat
     path.write_bytes(content)
     assert import_file(sqlite_engine, path, LAB) == ImportResult(LAB, 0, 0, 0, None, None)
     assert entities(sqlite_engine) == []
+
+
+def test_the_command_line_says_that_a_file_holds_no_events(
+    sqlite_engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["import", "--organization", LAB, "--database", sqlite_engine.url.render_as_string()]
+    path = jsonl(tmp_path, "", name="empty.jsonl")
+    assert main([*command, str(path)]) == 0
+    assert capsys.readouterr().out == f"{LAB}: {path} holds no events, so nothing was added.\n"
+    assert main([*command, str(jsonl(tmp_path, line(1)))]) == 0
+    assert capsys.readouterr().out == f"{LAB}: 1 events read, 1 records added.\n"
+    assert main([*command, str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["read"] == 0
 
 
 def test_what_cannot_be_read_makes_no_organization(sqlite_engine: Engine, tmp_path: Path) -> None:
@@ -275,7 +319,7 @@ def test_the_mapping_in_the_docs_imports_a_permit_log(engine: Engine, tmp_path: 
     }
     assert import_file(engine, path, "permits", mapping=PERMIT_MAPPING).added == 0
     path.write_text(PERMITS.replace("Ivo,2020-04-01 10:00:00+02:00\n", "Ivo,2020-04-01 10:00:01+02:00\n"))
-    with pytest.raises(ImportFailed, match=r"^line 4, record_id: already stands"):
+    with pytest.raises(ImportFailed, match=r"^line 4, record_id: stands for record 3 already"):
         import_file(engine, path, "permits", mapping=PERMIT_MAPPING)
 
 

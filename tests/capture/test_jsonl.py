@@ -94,6 +94,44 @@ def test_what_is_not_the_specs_is_refused_by_name(line: dict[str, Any], field: s
     assert refused(json.dumps(line))[0] == field
 
 
+LONG_NUMBERS = (
+    "12345678901234567", "123456789012345678", "-999999999999999999999", "1e400", "0.1000000000000000001", "-2E-9999",
+)  # fmt: skip
+TEXT_FIELDS = (
+    "actor.type", "actor.id", "actor.name", "actor.role", "action", "entity.type", "entity.id", "entity.name",
+    "record_id", "outcome", "credential_id", "on_behalf_of", "reason", "correlation_id", "related[0].type", "related[0].id",
+)  # fmt: skip
+
+
+def with_value(field: str, json_text: str) -> str:
+    """A line that has some JSON in the place of a field."""
+    value: dict[str, Any] = json.loads(json.dumps(LINE | {"related": [{"type": "batch", "id": "B-1"}]}))
+    value["after"] = {"ids": ["MARK", 1e3]}
+    *above, last = field.replace("[0]", ".0").split(".")
+    inner: Any = value
+    for key in above:
+        inner = inner[int(key) if key.isdigit() else key]
+    inner[last] = "MARK"
+    return json.dumps(value).replace('"MARK"', json_text)
+
+
+@pytest.mark.parametrize("digits", LONG_NUMBERS)
+@pytest.mark.parametrize("field", TEXT_FIELDS)
+def test_a_number_is_no_text_however_long_it_is(field: str, digits: str) -> None:
+    named, message = refused(with_value(field, digits))
+    assert named == field
+    assert "must be text, not a number" in message
+
+
+@pytest.mark.parametrize("digits", LONG_NUMBERS)
+def test_digits_in_quotes_are_a_text_like_any_other_and_long_numbers_belong_in_sections(digits: str) -> None:
+    for field in ("actor.id", "entity.id", "related[0].id", "reason"):
+        content = check_event(event_from_json(with_value(field, json.dumps(digits))))
+        assert digits in (content.actor_id, content.entity_id, content.related[0].id, content.reason)
+    line = f'{json.dumps(LINE)[:-1]}, "after": {{"n": {digits}}}, "reason": "1.5"}}'
+    assert check_event(event_from_json(line)).after in (f'{{"n":"{digits}"}}', f'{{"n":{digits}}}')
+
+
 def test_a_time_without_a_zone_is_refused_in_plain_words() -> None:
     _, message = refused(json.dumps(LINE | {"occurred_at": "2026-01-01"}))
     assert message == "line 17, occurred_at: '2026-01-01' has no time zone. Nothing was imported."
