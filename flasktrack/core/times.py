@@ -18,7 +18,7 @@ def format_time(moment: datetime) -> str:
     Raises ValueError for a naive datetime, or one that lies outside the years 1 to 9999 in UTC.
     """
     if moment.tzinfo is UTC:
-        return moment.isoformat(timespec="microseconds")[:_LENGTH] + "Z"
+        return moment.isoformat("T", "microseconds")[:_LENGTH] + "Z"
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise ValueError("has no time zone")
     try:

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
+from time import time_ns
 from typing import Any, TypeVar
 
 import orjson
@@ -32,6 +33,7 @@ from flasktrack.store.scope import scoped
 
 T = TypeVar("T")
 
+_RANDOM = 3 * SALT_BYTES + 10  # bytes for one record
 _LOOKUP = 400  # record_ids in one look-up; SQLite allows 999 parameters in its older builds
 
 # Pairs of type and id, handed over as one JSON text: a thousand of them cost one parameter and no compilation.
@@ -75,7 +77,7 @@ def append(
                 raise _conflict(before.record, index)
             records.append(before.record)
             continue
-        record = batch.chain(record_id or _new_record_id(), content)
+        record = batch.chain(record_id, content)
         if record_id:
             known[record_id] = RecordedContent(record, content)
         records.append(record)
@@ -157,6 +159,7 @@ class _Batch:
         self.hash = last_hash
         self.time = last_time
         self.clock = clock
+        self.random = _random_parts()
         self.actors: dict[tuple[str, str], int] = {}
         self.entities: dict[tuple[str, str], int] = {}
         self.records: list[tuple[Any, ...]] = []
@@ -183,52 +186,43 @@ class _Batch:
         )
         return {(type_, id_): ordinal for type_, id_, ordinal in found}
 
-    def chain(self, record_id: str, content: Content) -> Record:
+    def chain(self, record_id: str | None, content: Content) -> Record:
         """Give the content its place at the end of the chain."""
-        self.size += 1
+        (
+            occurred_at, actor_type, actor_id, actor_name, actor_role, credential_id, on_behalf_of, action, outcome,
+            entity_type, entity_id, entity_name, related, reason, correlation_id, before, after, context,
+        ) = content  # fmt: skip
+        organization_id = self.organization_id
+        self.size = seq = self.size + 1
         self.time = max(format_time(self.clock()), self.time)
-        actor = (content.actor_type, content.actor_id)
-        entity = (content.entity_type, content.entity_id)
-        self.actors[actor] += 1
-        self.entities[entity] += 1
-        salts = os.urandom(3 * SALT_BYTES)
-        before = _seal(salts[:16], content.before)
-        after = _seal(salts[16:32], content.after)
-        context = _seal(salts[32:], content.context)
+        self.actors[actor_type, actor_id] = actor_seq = self.actors[actor_type, actor_id] + 1
+        self.entities[entity_type, entity_id] = entity_seq = self.entities[entity_type, entity_id] + 1
+        random = next(self.random)
+        before_salt = after_salt = context_salt = before_digest = after_digest = context_digest = None
+        if before is not None:
+            before_salt = random[:16]
+            before_digest = sha256(before_salt + before.encode()).digest()
+        if after is not None:
+            after_salt = random[16:32]
+            after_digest = sha256(after_salt + after.encode()).digest()
+        if context is not None:
+            context_salt = random[32:48]
+            context_digest = sha256(context_salt + context.encode()).digest()
         fields = (
-            self.organization_id,
-            self.size,
-            record_id,
-            content.occurred_at,
-            self.time,
-            content.actor_type,
-            content.actor_id,
-            content.actor_name,
-            content.actor_role,
-            self.actors[actor],
-            content.credential_id,
-            content.on_behalf_of,
-            content.action,
-            content.outcome,
-            content.entity_type,
-            content.entity_id,
-            content.entity_name,
-            self.entities[entity],
-            content.related,
-            content.reason,
-            content.correlation_id,
-            before[0],
-            after[0],
-            context[0],
-            self.hash,
-        )
+            organization_id, seq, record_id or _new_record_id(random[48:]), occurred_at, self.time,
+            actor_type, actor_id, actor_name, actor_role, actor_seq, credential_id, on_behalf_of, action, outcome,
+            entity_type, entity_id, entity_name, entity_seq, related, reason, correlation_id,
+            before_digest, after_digest, context_digest, self.hash,
+        )  # fmt: skip
         self.hash = header_hash(header_bytes(*fields))
         record = Record(*fields, self.hash)
-        related = content.related
-        self.records.append((*fields[:18], related_text(related) if related else "[]", *fields[19:], self.hash))
-        self.payloads.append((self.organization_id, self.size, *before[1:], *after[1:], *context[1:]))
-        for item in related:
-            self.links.append((self.organization_id, *item, self.size))
+        if related:
+            self.records.append((*record[:18], related_text(related), *record[19:]))
+            for type_, id_ in related:
+                self.links.append((organization_id, type_, id_, seq))
+        else:
+            self.records.append((*record[:18], "[]", *record[19:]))
+        self.payloads.append((organization_id, seq, before, before_salt, after, after_salt, context, context_salt))
         return record
 
     def write(self) -> None:
@@ -250,13 +244,6 @@ def related_text(related: Iterable[Reference]) -> str:
     return orjson.dumps([{"type": type_, "id": id_} for type_, id_ in related]).decode()
 
 
-def _seal(salt: bytes, body: str | None) -> tuple[bytes | None, str | None, bytes | None]:
-    """Digest, body and salt of a section, as they are stored."""
-    if body is None:
-        return None, None, None
-    return sha256(salt + body.encode()).digest(), body, salt
-
-
 def _insert(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
     """INSERT through the driver: SQLAlchemy's handling of each parameter would cost more than the hashing does.
 
@@ -276,10 +263,16 @@ def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[start : start + _LOOKUP]
 
 
-def _new_record_id() -> str:
+def _random_parts() -> Iterator[bytes]:
+    """Random bytes for one record each: three salts, and ten for its record_id. Asking for each would cost more."""
+    while True:
+        several = os.urandom(_RANDOM * 32)
+        for start in range(0, len(several), _RANDOM):
+            yield several[start : start + _RANDOM]
+
+
+def _new_record_id(random: bytes) -> str:
     """A UUID of version 7 (RFC 9562 section 5.7): it begins with the time, so that the index grows at its end."""
-    milliseconds = int(utc_now().timestamp() * 1000)
-    number = milliseconds << 80 | int.from_bytes(os.urandom(10))
-    number = number & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = f"{time_ns() // 1_000_000:012x}{random.hex()}"
+    variant = "89ab"[random[2] >> 6]  # a digit's place: the bits that it leaves over are not used elsewhere
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
