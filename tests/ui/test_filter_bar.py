@@ -1,0 +1,270 @@
+"""The filter bar and the address say the same, and what is counted is what the filter selects in the ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import Engine
+
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.store.engine import open_engine
+from flasktrack.store.reader import Ledger
+from flasktrack.ui.presets import presets
+from tests.ui.app import App, unescaped
+from tests.ui.conftest import OpenApp
+
+HERE, BERLIN = "alpenrand-bioanalytik", ZoneInfo("Europe/Berlin")
+PAGES_WITH_A_BAR = ("overview", "actors", "entities", "records", "exports")
+
+
+@pytest.fixture
+def ledger(lab_url: str) -> Iterator[Ledger]:
+    engine: Engine = open_engine(lab_url)
+    yield Ledger(engine, HERE)
+    engine.dispose()
+
+
+def counted(app: App) -> int:
+    """The number of records that the table's line says."""
+    if "No record meets the filter" in app.text:
+        return 0
+    found = re.search(r"of ([\d,]+) records, newest first", app.text)
+    assert found is not None
+    return int(found[1].replace(",", ""))
+
+
+def warned(app: App) -> str:
+    (warning,) = app.test.warning
+    return unescaped(warning.value)
+
+
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"action": ["delete"]},
+    {"action": ["delete", "approve"], "outcome": ["success"]},
+    {"outcome": ["denied", "failure"]},
+    {"actor": ["user:u-14"], "entity_type": ["sample"]},
+    {"actor_type": ["api_key", "automation"]},
+    {"entity": ["protocol:SOP-114"]},
+    {"entity": ["protocol:SOP-114", "workflow:WF-PK"], "with_related": ["1"]},
+    {"seq": ["100-199"]},
+    {"seq": ["-50"], "actor_type": ["user"]},
+    {"seq": ["15900-"]},
+    {"seq": ["17"]},
+    {"text": ["cleanup"]},
+    {"text": ["paper WORKSHEET"]},
+    {"text": ["wójcik"]},
+    {"text": ["no such words anywhere"]},
+    {"from": ["2026-10-01"], "to": ["2026-10-08"]},
+    {"from": ["2026-10-25T00:00:00Z"], "to": ["2026-10-25T01:30:00+01:00"]},
+]
+
+
+@pytest.mark.timeout(30)  # none of them may read all of one table for every row of another
+@pytest.mark.parametrize(
+    "params", FILTERS, ids=[",".join(f"{name}={value[0]}" for name, value in params.items()) for params in FILTERS]
+)
+def test_a_page_counts_what_the_same_filter_selects_in_the_ledger(
+    params: dict[str, list[str]], open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    expected = ledger.count(*RecordFilter.from_params(params, BERLIN).conditions())
+    app = open_app(lab_url, "records", org=HERE, **params)
+    assert counted(app) == expected
+    assert app.params == {"org": [HERE], **params}  # looking at a page does not change its address
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_A_BAR)
+def test_every_page_has_the_same_bar(page: str, open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, page, action=["delete"], outcome=["success"])
+    assert app.test.multiselect("filter_actions").value == ["delete"]
+    assert {"Action: delete", "Outcome: success", "Clear"} <= set(app.buttons)
+
+
+# Widgets
+
+
+@pytest.mark.parametrize(
+    ("widget", "value", "params"),
+    [
+        ("filter_actions", ["delete", "approve"], {"action": ["delete", "approve"]}),
+        ("filter_outcomes", ["denied"], {"outcome": ["denied"]}),
+        ("filter_actor_types", ["api_key"], {"actor_type": ["api_key"]}),
+        ("filter_entity_types", ["file"], {"entity_type": ["file"]}),
+        ("filter_actors", ["user:u-14"], {"actor": ["user:u-14"]}),
+        ("filter_entities", ["protocol:SOP-114"], {"entity": ["protocol:SOP-114"]}),
+    ],
+)
+def test_a_choice_of_several_goes_to_the_address_and_comes_back(
+    widget: str, value: list[str], params: dict[str, list[str]], open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    app = open_app(lab_url, "records", entity=["workflow:WF-PK"] if widget == "filter_entities" else [])
+    app.test.multiselect(widget).set_value(value).run()
+    assert app.params == params
+    assert app.test.multiselect(widget).value == value
+    assert counted(app) == ledger.count(*RecordFilter.from_params(params, BERLIN).conditions())
+    app.test.multiselect(widget).set_value([]).run()
+    assert app.params == {}
+
+
+def test_words_go_to_the_address(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records")
+    app.test.text_input("filter_text").input("  cleanup  ").run()
+    assert app.params == {"text": ["cleanup"]}
+    assert counted(app) == 34
+    app.test.text_input("filter_text").input(" ").run()
+    assert app.params == {}
+
+
+def test_positions_go_to_the_address(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records")
+    app.test.text_input("filter_seq").input("10-19").run()
+    assert app.params == {"seq": ["10-19"]}
+    assert counted(app) == 10
+    app.test.text_input("filter_seq").input("").run()
+    assert app.params == {}
+
+
+def test_times_are_read_in_the_organizations_zone(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
+    app = open_app(lab_url, "records", org=HERE)
+    app.test.datetime_input("filter_occurred_from").set_value(datetime.fromisoformat("2026-10-01T08:30")).run()
+    app.test.datetime_input("filter_occurred_to").set_value(datetime.fromisoformat("2026-11-02")).run()
+    assert app.params["from"] == ["2026-10-01T06:30:00Z"]
+    assert app.params["to"] == ["2026-11-01T23:00:00Z"]
+    start, end = datetime(2026, 10, 1, 6, 30, tzinfo=UTC), datetime(2026, 11, 1, 23, tzinfo=UTC)
+    assert counted(app) == ledger.count(*RecordFilter(occurred_from=start, occurred_to=end).conditions())
+    assert {"From 2026-10-01 08:30 +02:00", "Before 2026-11-02 00:00 +01:00"} <= set(app.buttons)
+
+
+def test_related_records_are_offered_once_there_is_an_entity(open_app: OpenApp, lab_url: str) -> None:
+    assert open_app(lab_url, "records").test.checkbox("filter_with_related").disabled
+    app = open_app(lab_url, "records", entity="workflow:WF-PK")
+    alone = counted(app)
+    app.test.checkbox("filter_with_related").check().run()
+    assert app.params["with_related"] == ["1"]
+    assert counted(app) > alone
+
+
+@pytest.mark.parametrize("name", presets(datetime.now(UTC), BERLIN))
+def test_a_period_goes_to_the_address_and_is_recognized_there(
+    name: str, open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    app = open_app(lab_url, "records", org=HERE, from_="2020-01-01")
+    app.test.selectbox("filter_period").select(name).run()
+    chosen = RecordFilter.from_params(app.params, BERLIN)
+    assert (chosen.occurred_from, chosen.occurred_to) == presets(datetime.now(UTC), BERLIN)[name]
+    assert app.test.selectbox("filter_period").value == name
+    assert not any(button.startswith(("From ", "Before ")) for button in app.buttons)  # its name says it
+    assert counted(app) == ledger.count(*chosen.conditions())
+
+
+def test_a_period_without_a_name_is_shown_as_such(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records", from_="2026-10-03")
+    assert app.test.selectbox("filter_period").value == "Other period"
+    app.test.selectbox("filter_period").select("All time").run()
+    assert "from" not in app.params
+
+
+# Chips
+
+
+def test_each_chip_drops_its_own_part_alone(open_app: OpenApp, lab_url: str) -> None:
+    given: dict[str, list[str]] = {
+        "from": ["2026-06-01T00:00:00Z"],
+        "actor": ["user:u-14", "user:u-17"],
+        "actor_type": ["user"],
+        "action": ["delete", "approve"],
+        "entity": ["protocol:SOP-114"],
+        "with_related": ["1"],
+        "outcome": ["success"],
+        "seq": ["1-15000"],
+        "text": ["a"],
+    }
+    expected = {
+        "Actor: user:u-14": {"actor": ["user:u-17"]},
+        "Action: approve": {"action": ["delete"]},
+        "Actor type: user": {"actor_type": None},
+        "Entity: protocol:SOP-114": {"entity": None},
+        "and what relates to it": {"with_related": None},
+        "Outcome: success": {"outcome": None},
+        "Positions: 1-15000": {"seq": None},
+        "Words: a": {"text": None},
+        "From 2026-06-01 02:00 +02:00": {"from": None},
+    }
+    for chip, change in expected.items():
+        app = open_app(lab_url, "records", **given)
+        app.click(chip)
+        assert app.params == {name: value for name, value in (given | change).items() if value is not None}
+        assert chip not in app.buttons
+
+
+def test_clear_drops_all_and_nothing_else(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records", org=HERE, role="qa-lead", action="delete", text="cleanup", before="9000")
+    app.click("Clear")
+    assert app.params == {"org": [HERE], "role": ["qa-lead"]}
+    assert "Clear" not in app.buttons
+
+
+def test_many_values_stay_a_few_chips(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records", actor=[f"user:u-{number}" for number in range(100)])
+    assert sum(button.startswith("Actor:") for button in app.buttons) < 20
+    assert "more" in app.text
+
+
+def test_a_long_value_is_shortened_on_its_chip_alone(open_app: OpenApp, lab_url: str) -> None:
+    long = f"sample:{'x' * 200}"
+    app = open_app(lab_url, "records", entity=long)
+    assert max(map(len, app.buttons)) < 80
+    assert app.params["entity"] == [long]
+
+
+def test_another_filter_leaves_the_place_that_belonged_to_the_former_one(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records", before="9000", record="8999")
+    app.test.multiselect("filter_actions").set_value(["delete"]).run()
+    assert app.params == {"action": ["delete"]}
+
+
+# What can't be meant
+
+
+@pytest.mark.parametrize(
+    ("kind", "widget", "typed", "word"),
+    [
+        ("multiselect", "filter_actors", ["u-17"], "u-17"),
+        ("multiselect", "filter_actors", ["robot:r2"], "robot"),
+        ("multiselect", "filter_entities", ["S-1"], "S-1"),
+        ("text_input", "filter_seq", "twenty", "twenty"),
+        ("text_input", "filter_seq", "20-10", "20"),
+        ("text_input", "filter_text", "x" * 300, "letters"),
+    ],
+)
+def test_what_cant_be_meant_is_explained_and_the_filter_stays(
+    kind: str, widget: str, typed: Any, word: str, open_app: OpenApp, lab_url: str
+) -> None:
+    app = open_app(lab_url, "records", action="delete")
+    before = counted(app)
+    getattr(app.test, kind)(widget).set_value(typed).run()
+    assert not app.test.exception
+    assert app.errors == []
+    assert word in warned(app)
+    assert app.params == {"action": ["delete"]}
+    assert counted(app) == before
+    app.run()
+    assert not app.test.warning  # said once
+
+
+def test_an_end_before_the_beginning_is_explained(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records", from_="2026-10-01T00:00:00Z")
+    app.test.datetime_input("filter_occurred_to").set_value(datetime.fromisoformat("2026-09-01")).run()
+    assert "no time lies between" in warned(app)
+    assert app.params == {"from": ["2026-10-01T00:00:00Z"]}
+
+
+def test_a_value_that_no_record_has_is_kept_and_finds_nothing(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records", action="levitate")
+    assert app.test.multiselect("filter_actions").value == ["levitate"]
+    assert "No record meets the filter" in app.text
