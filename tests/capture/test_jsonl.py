@@ -99,7 +99,8 @@ LONG_NUMBERS = (
 )  # fmt: skip
 TEXT_FIELDS = (
     "actor.type", "actor.id", "actor.name", "actor.role", "action", "entity.type", "entity.id", "entity.name",
-    "record_id", "outcome", "credential_id", "on_behalf_of", "reason", "correlation_id", "related[0].type", "related[0].id",
+    "record_id", "outcome", "credential_id", "on_behalf_of", "reason", "correlation_id",
+    "related[0].type", "related[0].id",
 )  # fmt: skip
 
 
