@@ -29,6 +29,10 @@ _SENTENCES = {
         "The section {section!r} of record {at} is gone, and no erasure of it is on record.",
         "The section {section!r} of records {at} is gone, and no erasure of it is on record.",
     ),
+    "payload_erased": (
+        "The section {section!r} of record {at} was erased; record {note} says why.",
+        "The section {section!r} of records {at} was erased; record {note} says why.",
+    ),
     "link_mismatch": (
         "The table of related entities does not say what record {at} says{note}.",
         "The table of related entities does not say what records {at} say{note}.",

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, func
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization, list_chains
-from flasktrack.store.reader import Head, read_head
+from flasktrack.store.reader import Head, list_erasures, read_head
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
 from flasktrack.store.verifications import Verification, store_verification
@@ -79,6 +79,7 @@ def _check(connection: Connection, organization_id: str, progress: Progress | No
             )
             order = restore_order(check.suspects, check.gaps, check.last_seq, streams.hashes())
         problems = [problem for problem in check.problems if not _cut_with_head(problem, head, check)]
+        problems = _erased(connection, organization_id, problems)
         problems += [Problem("record_missing", first, end) for first, end in order.missing]
         problems += [
             Problem("record_reordered", position, position, note=f"{order.moved[position]:,}")
@@ -92,6 +93,22 @@ def _check(connection: Connection, organization_id: str, progress: Progress | No
     finally:
         tape.close()
     return problems, check
+
+
+def _erased(connection: Connection, organization_id: str, problems: list[Problem]) -> list[Problem]:
+    """Sections that are gone are no fault where a sound record tells of their erasure."""
+    if not any(problem.code == "payload_missing" for problem in problems):
+        return problems
+    erasures = list_erasures(connection, organization_id)
+
+    def judged(problem: Problem) -> Problem:
+        section = problem.section
+        for erasure in erasures:
+            if problem.code == "payload_missing" and section is not None and erasure.covers(problem.seq, section):
+                return problem._replace(code="payload_erased", note=f"{erasure.seq:,}")
+        return problem
+
+    return [judged(problem) for problem in problems]
 
 
 def _head_problems(head: Head | None, check: ChainCheck, moved: bool) -> Iterator[Problem]:

@@ -1,0 +1,117 @@
+"""Roots of the Merkle tree at given sizes, while leaf hashes stream by (RFC 6962 section 2.1, spec section 4).
+
+Leaves are gathered in chunks of 256, whose hashes are the tree's nodes at level 8. A range of positions that begins
+at a chunk's first leaf gives its nodes by itself, so ranges that several workers read are put together afterwards.
+
+    leaves   1 ... 256   257 ... 512   513 ... 700
+    nodes    n0          n1                              the root at 700: n0, n1 and the last 188 leaves
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+
+from flasktrack.core.merkle import EMPTY_ROOT, node_hash
+
+CHUNK = 256
+"""Leaves of a node at level 8."""
+
+
+class LeafRange:
+    """The nodes of a range of leaves that begins at `first` (a seq; first - 1 is a multiple of CHUNK).
+
+    `wanted` are the sizes at which roots are asked for; the leaves beside them that fill no chunk are kept.
+    """
+
+    def __init__(self, first: int, wanted: Iterable[int]) -> None:
+        if (first - 1) % CHUNK:
+            raise ValueError(f"leaf {first} does not begin a chunk")
+        self.first = first
+        self.nodes: list[bytes] = []
+        self.partial: dict[int, list[bytes]] = {}
+        """Size -> the leaves after its last whole chunk."""
+        self._wanted = sorted({size for size in wanted if size >= first})
+        self._pending: list[bytes] = []
+        self._next = 0
+
+    def add(self, leaves: Sequence[bytes]) -> None:
+        """The next leaves, in order."""
+        pending = self._pending
+        for start in range(0, len(leaves), CHUNK):
+            pending.extend(leaves[start : start + CHUNK])
+            if len(pending) >= CHUNK:
+                self._keep(CHUNK)
+                self.nodes.append(_fold(pending[:CHUNK]))
+                del pending[:CHUNK]
+
+    def finish(self) -> None:
+        """No leaf follows."""
+        self._keep(len(self._pending))
+        self._pending.clear()
+
+    def _keep(self, count: int) -> None:
+        """Keep the leaves of sizes that end among the first `count` pending ones."""
+        before = self.first - 1 + CHUNK * len(self.nodes)
+        while self._next < len(self._wanted) and self._wanted[self._next] <= before + count:
+            size = self._wanted[self._next]
+            self.partial[size] = self._pending[: size - before]
+            self._next += 1
+
+
+def roots(ranges: Iterable[LeafRange]) -> Iterator[tuple[int, bytes]]:
+    """(size, root) of every size that the ranges kept, in order; the ranges follow each other without a gap."""
+    tree = _Tree()
+    for leaf_range in ranges:
+        done = 0
+        for size, leaves in sorted(leaf_range.partial.items()):
+            chunks = (size - len(leaves) - (leaf_range.first - 1)) // CHUNK
+            for node in leaf_range.nodes[done:chunks]:
+                tree.push(node)
+            done = max(done, chunks)
+            yield size, tree.root(leaves)
+        for node in leaf_range.nodes[done:]:
+            tree.push(node)
+
+
+class _Tree:
+    """The full subtrees of a growing tree, the largest first: one for each bit of the number of chunks."""
+
+    def __init__(self) -> None:
+        self._chunks = 0
+        self._subtrees: list[bytes] = []
+
+    def push(self, node: bytes) -> None:
+        self._chunks += 1
+        size = self._chunks
+        while size % 2 == 0:
+            node = node_hash(self._subtrees.pop(), node)
+            size //= 2
+        self._subtrees.append(node)
+
+    def root(self, leaves: Sequence[bytes]) -> bytes:
+        """The root with these leaves after the last chunk."""
+        parts = [*self._subtrees, *_full_subtrees(leaves)]
+        if not parts:
+            return EMPTY_ROOT
+        found = parts.pop()
+        while parts:
+            found = node_hash(parts.pop(), found)
+        return found
+
+
+def _full_subtrees(leaves: Sequence[bytes]) -> Iterator[bytes]:
+    """The hashes of the full subtrees that the leaves fall into, the largest first."""
+    start = 0
+    for bit in reversed(range(len(leaves).bit_length())):
+        if len(leaves) & 1 << bit:
+            yield _fold(leaves[start : start + (1 << bit)])
+            start += 1 << bit
+
+
+def _fold(hashes: Sequence[bytes]) -> bytes:
+    """The hash of a full subtree over leaves: node_hash, level by level."""
+    level = hashes
+    while len(level) > 1:
+        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
+    return level[0]
