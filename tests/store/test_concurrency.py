@@ -128,14 +128,14 @@ def test_a_transaction_that_read_an_older_state_is_refused_and_not_a_fork(lab: E
     assert len(sound_records(lab, NORTHWIND)) == 1
 
 
-@pytest.mark.parametrize("of", [1, 2])
-def test_the_schema_refuses_a_second_record_on_the_same_one_before(lab: Engine, of: int) -> None:
+def test_the_schema_refuses_a_second_record_on_the_same_one_before(lab: Engine) -> None:
     record(lab, event(1), event(2))
-    fork = second_record(of, seq="3", record_id=f"'{record_id(9)}'")
-    with pytest.raises(IntegrityError, match=r"prev_hash|append-only"), writing(lab) as connection:
-        connection.exec_driver_sql(fork)
-    with pytest.raises(IntegrityError, match="prev_hash"):  # the constraint itself
-        tamper(lab, fork)
+    for of in (1, 2):
+        fork = second_record(of, seq="3", record_id=f"'{record_id(9)}'")
+        with pytest.raises(IntegrityError, match=r"prev_hash|append-only"), writing(lab) as connection:
+            connection.exec_driver_sql(fork)
+        with pytest.raises(IntegrityError, match="prev_hash"):  # the constraint itself
+            tamper(lab, fork)
     assert len(sound_records(lab, NORTHWIND)) == 2
 
 
