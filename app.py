@@ -19,6 +19,7 @@ from flasktrack.ui import faults, session
 from flasktrack.ui.downloads import ROUTES
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.sidebar import draw_sidebar
+from flasktrack.ui.theme import apply_style
 
 
 def main() -> None:
@@ -31,6 +32,7 @@ def main() -> None:
         ],
         position="hidden",
     )
+    apply_style()
     with faults.readable():
         if settings.Settings.from_environment().database_url == settings.DEFAULT_DATABASE_URL:
             _fill_embedded_database(settings.DEFAULT_DATABASE_URL)

@@ -49,3 +49,13 @@ def is_dark() -> bool:
 def badge(look: Look) -> None:
     """Draw a meaning where the page stands now."""
     st.badge(look.word, icon=look.icon, color=look.colour)
+
+
+def apply_style() -> None:
+    """Hide the button that Streamlit gives each table for saving it as CSV.
+
+    It would save what happens to be drawn, in part, without the check on formulas; the page Exports writes it all.
+    """
+    st.html(
+        '<style>[data-testid="stElementToolbarButton"]:has([aria-label="Download as CSV"]) { display: none }</style>'
+    )
