@@ -124,8 +124,8 @@ def _above(context: Context, chosen: RecordFilter, first: int) -> int:
 
 
 def _newer(chosen: RecordFilter, ledger: Ledger, first: int) -> None:
-    newer = [found.record.seq for found in ledger.stream(*chosen.conditions(), first=first + 1, limit=PAGE_RECORDS)]
-    address.write(before=newer[-1] + 1 if len(newer) == PAGE_RECORDS else None)
+    newer = [found.record.seq for found in ledger.stream(*chosen.conditions(), first=first + 1, limit=PAGE_RECORDS + 1)]
+    address.write(before=newer[PAGE_RECORDS] if len(newer) > PAGE_RECORDS else None)
 
 
 def _table(context: Context, page: Sequence[CheckedRecord], *, narrow: bool) -> None:
@@ -166,6 +166,7 @@ def _select_open(key: str, page: Sequence[CheckedRecord]) -> None:
     """Mark the record that the address opens, however it came there; the cell that was clicked stays where it is."""
     opened = address.position("record")
     row = next((row for row, checked in enumerate(page) if checked.record.seq == opened), None)
-    marked = st.session_state[key].selection.cells if key in st.session_state else []
+    # By item: until the browser has answered, this is what the last run put there.
+    marked = st.session_state[key]["selection"]["cells"] if key in st.session_state else []
     if [cell[0] for cell in marked] != ([] if row is None else [row]):
         st.session_state[key] = {"selection": {"cells": [] if row is None else [(row, "seq")]}}
