@@ -76,6 +76,11 @@ CASES: dict[str, tuple[Any, Any, list[Change]]] = {
         [changed("steps[id=S-2].ml", 2, 5)],
     ),
     "inserted before others": ([S1, S2], [S3, S1, S2], [added("[id=S-3]", S3, 1)]),
+    "inserted before one that changed": (
+        [S1, S2],
+        [S3, S1, S2 | {"ml": 5}],
+        [changed("[id=S-2].ml", 2, 5), added("[id=S-3]", S3, 1)],
+    ),
     "removed by id": ([S1, S2, S3], [S1, S3], [removed("[id=S-2]", S2, 2)]),
     "moved and changed": (
         [S1, S2, S3],
