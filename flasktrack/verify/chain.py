@@ -9,14 +9,16 @@ Pure: rows go in, problems come out. Invariants while row r is read:
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
 
-from flasktrack.core.header import SALT_BYTES, ZERO_HASH
-from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint
+from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes
+from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
 
 PROGRESS_EVERY = 2000
 MAX_SUSPECTS = 50_000  # rows kept for finding out where they belong; more of them is no accident of order
@@ -60,7 +62,7 @@ class ChainCheck:
         progress: Callable[[int], None] | None = None,
     ) -> None:
         """Judge rows (see `Streams.records`) beside links (see `Streams.links`), both in order of seq."""
-        dumps, loads = orjson.dumps, orjson.loads
+        related: tuple[tuple[str, str], ...]
         write_tape = self.tape.write
         expected = 1
         previous: bytes | None = ZERO_HASH
@@ -88,43 +90,16 @@ class ChainCheck:
             computed: bytes | None
             try:
                 earlier = recorded_at < previous_time
-                related = []
-                if related_text != "[]":
-                    items = loads(related_text)
-                    if type(items) is not list or dumps(items).decode() != related_text:
-                        raise ValueError  # it says more than a header holds
-                    related = [{"id": item["id"], "type": item["type"]} for item in items if len(item) == 2]
-                    if len(related) != len(items):
-                        raise ValueError
-                # The same object as core.header.header_bytes builds, without the cost of a call with 25 arguments.
-                header = dumps(
-                    {
-                        "action": action,
-                        "actor": {"id": actor_id, "name": actor_name, "role": actor_role, "type": actor_type},
-                        "actor_seq": actor_seq,
-                        "after": None if after_digest is None else after_digest.hex(),
-                        "before": None if before_digest is None else before_digest.hex(),
-                        "context": None if context_digest is None else context_digest.hex(),
-                        "correlation_id": correlation_id,
-                        "credential_id": credential_id,
-                        "entity": {"id": entity_id, "name": entity_name, "type": entity_type},
-                        "entity_seq": entity_seq,
-                        "occurred_at": occurred_at,
-                        "on_behalf_of": on_behalf_of,
-                        "organization_id": organization_id,
-                        "outcome": outcome,
-                        "prev": prev_hash.hex(),
-                        "reason": reason,
-                        "record_id": record_id,
-                        "recorded_at": recorded_at,
-                        "related": related,
-                        "seq": seq,
-                        "v": 1,
-                    }
-                )
+                related = _parse_related(related_text) if related_text != "[]" else ()
+                header = header_bytes(
+                    organization_id, seq, record_id, occurred_at, recorded_at, actor_type, actor_id, actor_name,
+                    actor_role, actor_seq, credential_id, on_behalf_of, action, outcome, entity_type, entity_id,
+                    entity_name, entity_seq, related, reason, correlation_id, before_digest, after_digest,
+                    context_digest, prev_hash,
+                )  # fmt: skip
                 computed = sha256(b"\x00" + header).digest()
             except (TypeError, ValueError, KeyError, AttributeError):  # a tampered row may hold anything
-                computed, related = None, []
+                computed, related = None, ()
             if computed != stored_hash or seq < 1:
                 self._suspect(row)
                 link = _skip(link, links, seq + 1)
@@ -177,15 +152,14 @@ class ChainCheck:
                 while link is not None and link[0] <= seq:
                     linked.append((link[1], link[2]))
                     link = next(links, None)
-                named = [(item["type"], item["id"]) for item in related]
-                if linked != named and sorted(linked, key=repr) != sorted(named, key=repr):
+                if linked != [*related] and sorted(linked, key=repr) != sorted(related, key=repr):
                     self.problems.append(Problem("link_mismatch", seq, seq))
             try:
                 write_tape(
-                    (actor_type, actor_id), (entity_type, entity_id), seq, actor_seq, entity_seq,
+                    name_key(actor_type, actor_id), name_key(entity_type, entity_id), seq, actor_seq, entity_seq,
                     before_print, after_print,
                 )  # fmt: skip
-            except (TypeError, OverflowError):  # an ordinal that is no 64-bit integer
+            except struct.error:  # an ordinal that is no 64-bit integer
                 self.problems.append(Problem("ordinal_gap", seq, seq))
         self.records += count
         self.last_seq = expected - 1
@@ -205,6 +179,15 @@ class ChainCheck:
     def _section(self, seq: int, name: str, digest: Any, body: Any, salt: Any) -> None:
         gone = digest is not None and body is None and salt is None
         self.problems.append(Problem("payload_missing" if gone else "payload_modified", seq, seq, name))
+
+
+@lru_cache(1024)
+def _parse_related(text: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of type and id. Raises ValueError, KeyError or TypeError where the text says more than a header holds."""
+    items = orjson.loads(text)
+    if type(items) is not list or orjson.dumps(items).decode() != text or any(len(item) != 2 for item in items):
+        raise ValueError
+    return tuple((item["type"], item["id"]) for item in items)
 
 
 def _skip(link: Any, links: Iterator[tuple[Any, ...]], seq: int) -> Any:

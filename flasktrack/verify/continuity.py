@@ -8,8 +8,8 @@ of the keys at a time. So memory stays flat, and ranges that were read by severa
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
-from array import array
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -21,7 +21,8 @@ ABSENT, UNKNOWN = 0, 1
 """Fingerprints of a section that is null, and of one whose content can't be relied on."""
 
 _SHARE = 2_000_000  # rows sorted at a time: 112 MB
-_FLUSH = 7 * 20_000
+_ROW = struct.Struct("7q")
+_FLUSH = 20_000 * _ROW.size
 
 # Drawn anew in each process: nobody can prepare two states or names that collide.
 _SEED = int.from_bytes(os.urandom(8))
@@ -36,8 +37,9 @@ def fingerprint(body: bytes) -> int:
 
 
 @lru_cache(maxsize=100_000)
-def _key(pair: tuple[str, str]) -> int:
-    name = f"{len(pair[0])}:{pair[0]}{pair[1]}"
+def name_key(type_: str, id_: str) -> int:
+    """63 bits that stand for an actor or entity within this run."""
+    name = f"{len(type_)}:{type_}{id_}"
     return xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass"), _SEED) >> 1
 
 
@@ -45,29 +47,24 @@ class Tape:
     """One row for each trusted record, in order of seq."""
 
     def __init__(self) -> None:
-        self._buffer = array("q")
+        self._buffer = bytearray()
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
 
     def write(
-        self,
-        actor: tuple[str, str],
-        entity: tuple[str, str],
-        seq: int,
-        actor_seq: int,
-        entity_seq: int,
-        before: int,
-        after: int,
+        self, actor: int, entity: int, seq: int, actor_seq: int, entity_seq: int, before: int, after: int
     ) -> None:
-        """Add a record: the fingerprints of its sections stand for its states."""
-        row = array("q", (_key(actor), _key(entity), seq, actor_seq, entity_seq, before, after))
-        self._buffer.extend(row)
+        """Add a record. `name_key` stands for its actor and entity, and the fingerprints of its sections for its states.
+
+        Raises struct.error where one of them is no 64-bit integer.
+        """
+        self._buffer += _ROW.pack(actor, entity, seq, actor_seq, entity_seq, before, after)
         if len(self._buffer) >= _FLUSH:
             self._flush()
 
     def _flush(self) -> None:
-        self._buffer.tofile(self._file)
-        self._file.flush()  # it is read through its descriptor
-        del self._buffer[:]
+        self._file.write(self._buffer)
+        self._file.flush()
+        self._buffer.clear()
 
     def close(self) -> None:
         self._file.close()
