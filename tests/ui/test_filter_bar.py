@@ -54,7 +54,7 @@ FILTERS: list[dict[str, Any]] = [
     {"entity": ["protocol:SOP-114", "workflow:WF-PK"], "with_related": ["1"]},
     {"seq": ["100-199"]},
     {"seq": ["-50"], "actor_type": ["user"]},
-    {"seq": ["15900-"]},
+    {"seq": ["15000-"]},
     {"seq": ["17"]},
     {"text": ["cleanup"]},
     {"text": ["paper WORKSHEET"]},
@@ -111,11 +111,11 @@ def test_a_choice_of_several_goes_to_the_address_and_comes_back(
     assert app.params == {}
 
 
-def test_words_go_to_the_address(open_app: OpenApp, lab_url: str) -> None:
+def test_words_go_to_the_address(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
     app = open_app(lab_url, "records")
     app.test.text_input("filter_text").input("  cleanup  ").run()
     assert app.params == {"text": ["cleanup"]}
-    assert counted(app) == 34
+    assert counted(app) == ledger.count(*RecordFilter(text="cleanup").conditions()) > 0
     app.test.text_input("filter_text").input(" ").run()
     assert app.params == {}
 

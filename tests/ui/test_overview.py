@@ -1,0 +1,142 @@
+"""Overview: its figures are counts of records, and a click on any of them shows exactly these records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.questions import Questions
+from flasktrack.store.engine import open_engine
+from flasktrack.store.reader import Ledger
+from tests.ui.app import App
+from tests.ui.conftest import NASTY, OpenApp
+
+HERE = "alpenrand-bioanalytik"
+
+
+@pytest.fixture
+def ledger(lab_url: str) -> Iterator[Ledger]:
+    engine = open_engine(lab_url)
+    yield Ledger(engine, HERE)
+    engine.dispose()
+
+
+def selected(app: App, ledger: Ledger) -> int:
+    """How many records the app's address selects, counted apart from the app."""
+    return ledger.count(*RecordFilter.from_params(app.params).conditions())
+
+
+def counted(app: App) -> int:
+    found = re.search(r"of ([\d,]+) records, newest first", app.text)
+    assert found is not None
+    return int(found[1].replace(",", ""))
+
+
+def figure_button(app: App, words: str) -> str:
+    return next(label for label in app.buttons if words in label)
+
+
+@pytest.mark.parametrize(("words", "figure"), [("people", "people"), ("machines", "machines")])
+def test_a_figure_leads_to_its_records(
+    words: str, figure: str, open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    totals = Questions(ledger.engine, HERE).totals(RecordFilter())
+    app = open_app(lab_url, org=HERE)
+    label = figure_button(app, words)
+    assert f"{getattr(totals, figure):,}" in label
+    app.click(label)
+    assert app.params["actor_type"] == (
+        ["user"] if words == "people" else ["api_key", "service_account", "automation", "system"]
+    )
+    assert counted(app) == selected(app, ledger)
+
+
+def test_what_failed_or_was_denied_leads_to_its_records(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
+    app = open_app(lab_url, org=HERE)
+    label = figure_button(app, "failed or denied")
+    app.click(label)
+    assert app.params == {"org": [HERE], "outcome": ["failure", "denied"]}
+    assert f"{selected(app, ledger):,}" in label
+    assert set(app.table("records_")["outcome"]) <= {"failure", "denied"}
+
+
+def test_the_entities_figure_lists_them_with_the_filter(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, org=HERE, action="delete")
+    app.click(figure_button(app, "entities touched"))
+    assert app.page == "entities"
+    assert app.params == {"org": [HERE], "action": ["delete"]}
+
+
+def test_a_figure_of_nothing_leads_nowhere(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, org=HERE, actor_type="user", outcome="success")
+    assert app.button(figure_button(app, "failed or denied")).disabled
+
+
+@pytest.mark.parametrize(
+    ("key", "parameter"), [("actors", "actor"), ("action", "action"), ("entity_type", "entity_type")]
+)
+def test_a_bar_of_a_ranking_leads_to_its_records(
+    key: str, parameter: str, open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    app = open_app(lab_url, org=HERE, outcome="success")
+    bars = app.figure(key)["data"][0]
+    for place in (0, 2):
+        app = open_app(lab_url, org=HERE, outcome="success")
+        app.click_point(key, bars["customdata"][place])
+        assert app.params == {"org": [HERE], "outcome": ["success"], parameter: bars["customdata"][place]}
+        assert selected(app, ledger) == counted(app) == bars["x"][place]
+
+
+@pytest.mark.parametrize(
+    ("days", "actor_type"),
+    [(None, []), (2, []), (30.4, ["api_key", "user"])],
+    ids=["days", "hours", "two types, from within a day"],
+)
+def test_every_bar_over_time_counts_what_a_click_on_it_selects(
+    days: float | None, actor_type: list[str], open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    last = Questions(ledger.engine, HERE).totals(RecordFilter()).last_occurred
+    assert last is not None
+    given = {"actor_type": actor_type} if days is None else {
+        "actor_type": actor_type, "from": [(last - timedelta(days=days)).isoformat()],
+    }  # fmt: skip
+    app = open_app(lab_url, org=HERE, **given)
+    drawn = app.figure("over_time")["data"]
+    assert sum(sum(trace["y"]) for trace in drawn) == selected(app, ledger)
+    for trace in drawn:
+        for place in (0, len(trace["y"]) // 2):
+            app.go("overview", org=HERE, **given)
+            app.click_point("over_time", trace["customdata"][place])
+            assert selected(app, ledger) == trace["y"][place]
+            assert app.errors == []
+
+
+def test_after_a_click_the_old_selection_does_not_act_again(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, org=HERE)
+    app.click_point("action", ["delete"])
+    app.click("Clear")
+    app.run()
+    assert app.params == {"org": [HERE]}
+
+
+def test_nothing_selected_is_said_with_a_way_out(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, action="levitate")
+    assert "No record meets the filter" in app.text
+    assert not app.has_figure("over_time")
+    app.click("Clear")
+    assert app.has_figure("over_time")
+
+
+def test_a_bar_with_any_name_can_be_clicked(open_app: OpenApp, nasty_url: str) -> None:
+    app = open_app(nasty_url)
+    bars: dict[str, Any] = app.figure("actors")["data"][0]
+    assert "<b>" not in str(bars["hovertext"])
+    app.click_point("actors", bars["customdata"][0])
+    assert app.params["actor"] == bars["customdata"][0]
+    assert NASTY in app.params["actor"][0]
+    assert counted(app) == bars["x"][0]
