@@ -67,12 +67,13 @@ class Job:
     def _follow(self) -> None:
         said = ""
         assert self._process.stderr is not None  # noqa: S101 (it was asked for above)
-        for line in self._process.stderr:
-            try:
-                report = json.loads(line)
-                self.checked, self.total = int(report["checked"]), int(report["of"])
-            except (ValueError, TypeError, KeyError):
-                said = line.strip() or said
+        with self._process.stderr as lines:
+            for line in lines:
+                try:
+                    report = json.loads(line)
+                    self.checked, self.total = int(report["checked"]), int(report["of"])
+                except (ValueError, TypeError, KeyError):
+                    said = line.strip() or said
         status = self._process.wait()
         with self._output:
             self._output.seek(0)
