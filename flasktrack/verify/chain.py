@@ -19,6 +19,7 @@ import orjson
 
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes
 from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
+from flasktrack.verify.roots import LeafTrail
 
 PROGRESS_EVERY = 2000
 MAX_SUSPECTS = 50_000  # rows kept for finding out where they belong; more of them is no accident of order
@@ -44,8 +45,9 @@ class Suspect(NamedTuple):
 class ChainCheck:
     """The state of one pass over an organization's records."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, trail: LeafTrail) -> None:
         self.tape = tape
+        self.trail = trail
         self.records = 0
         self.last_seq = 0
         self.last_hash: bytes | None = ZERO_HASH
@@ -64,6 +66,8 @@ class ChainCheck:
         """Judge rows (see `Streams.records`) beside links (see `Streams.links`), both in order of seq."""
         related: tuple[tuple[str, str], ...]
         write_tape = self.tape.write
+        trail = self.trail
+        leaves = trail.leaves
         expected = 1
         previous: bytes | None = ZERO_HASH
         previous_time = ""
@@ -77,16 +81,20 @@ class ChainCheck:
                 context_digest, prev_hash, stored_hash, before, before_salt, after, after_salt, context, context_salt,
             ) = row  # fmt: skip
             count += 1
-            if progress is not None and not count % PROGRESS_EVERY:
-                progress(count)
+            if not count % PROGRESS_EVERY:
+                trail.hand_on()
+                if progress is not None:
+                    progress(count)
             if seq != expected:
                 if type(seq) is not int:  # SQLite keeps any value in any column; what is no position holds no record
                     continue
                 if seq > expected:
                     self.gaps.append((expected, seq - 1))
+                    trail.absent(expected, seq - 1)
                 previous = None
                 link = _skip(link, links, seq)
             expected = seq + 1
+            leaves.append(stored_hash)
             computed: bytes | None
             try:
                 earlier = recorded_at < previous_time
@@ -102,11 +110,17 @@ class ChainCheck:
                 computed, related = None, ()
             if computed != stored_hash or seq < 1:
                 self._suspect(row)
+                if seq < 1:  # there is no such position, so no such leaf
+                    leaves.pop()
+                else:
+                    trail.doubt(seq)
                 link = _skip(link, links, seq + 1)
                 previous = None
                 continue
             if prev_hash != (previous if seq > 1 else ZERO_HASH) and (previous is not None or seq == 1):
                 self.problems.append(Problem("chain_broken", seq, seq))
+            if prev_hash != previous:
+                trail.settle(prev_hash)
             previous = stored_hash
             if earlier:
                 self.problems.append(Problem("clock_regression", seq, seq))
@@ -161,6 +175,7 @@ class ChainCheck:
                 )  # fmt: skip
             except struct.error:  # an ordinal that is no 64-bit integer
                 self.problems.append(Problem("ordinal_gap", seq, seq))
+        trail.hand_on(all_=True)
         self.records += count
         self.last_seq = expected - 1
         self.last_hash = previous

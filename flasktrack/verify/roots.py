@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
-from flasktrack.core.merkle import EMPTY_ROOT, node_hash
+from flasktrack.core.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
 
 CHUNK = 256
 """Leaves of a node at level 8."""
+_NOTHING = bytes(HASH_BYTES)
 
 
 class LeafRange:
@@ -57,6 +58,64 @@ class LeafRange:
             size = self._wanted[self._next]
             self.partial[size] = self._pending[: size - before]
             self._next += 1
+
+
+class LeafTrail:
+    """The leaf hashes of a range, in order, as its rows give them and, where those can't be relied on, the links.
+
+    `prev_hash` of a sound record is what the record before it hashed to when it was recorded. A leaf that neither
+    its own row nor the next one vouches for is doubtful, and so is every root from there on.
+    """
+
+    def __init__(self, leaf_range: LeafRange) -> None:
+        self.range = leaf_range
+        self.doubtful_from: int | None = None
+        self.leaves: list[bytes] = []
+        """Leaves that were not handed on yet; the last one may still be mended."""
+        self._unsettled: int | None = None
+        self._lost = False
+
+    def doubt(self, seq: int) -> None:
+        """The row at `seq`, whose leaf was just appended, can't be relied on; the next link may settle it."""
+        self._give_up_unsettled()
+        self._unsettled = seq
+        if type(self.leaves[-1]) is not bytes or len(self.leaves[-1]) != HASH_BYTES:
+            self.leaves[-1] = _NOTHING
+
+    def absent(self, first: int, last: int) -> None:
+        """No rows stand at these positions; one alone may still be settled by the next link."""
+        self._give_up_unsettled()
+        if first == last:
+            self.leaves.append(_NOTHING)
+            self._unsettled = first
+        else:
+            self._doubtful(first)
+            self._lost = True  # how many leaves to put there can't be trusted either
+
+    def settle(self, prev_hash: bytes) -> None:
+        """The sound record whose leaf was just appended links to this."""
+        if len(self.leaves) > 1:
+            self.leaves[-2] = prev_hash
+        self._unsettled = None
+
+    def hand_on(self, *, all_: bool = False) -> None:
+        """Give the range what will not change any more."""
+        kept = [] if all_ else self.leaves[-1:]
+        if not self._lost:
+            self.range.add(self.leaves if all_ else self.leaves[:-1])
+        self.leaves[:] = kept
+        if all_:
+            self._give_up_unsettled()
+            self.range.finish()
+
+    def _give_up_unsettled(self) -> None:
+        if self._unsettled is not None:
+            self._doubtful(self._unsettled)
+            self._unsettled = None
+
+    def _doubtful(self, seq: int) -> None:
+        if self.doubtful_from is None:
+            self.doubtful_from = seq
 
 
 def roots(ranges: Iterable[LeafRange]) -> Iterator[tuple[int, bytes]]:

@@ -22,6 +22,7 @@ from flasktrack.verify.chain import ChainCheck, Problem
 from flasktrack.verify.continuity import Tape
 from flasktrack.verify.order import Range, restore_order
 from flasktrack.verify.report import findings
+from flasktrack.verify.roots import LeafRange, LeafTrail
 from flasktrack.verify.rows import MAX_POSITION, Streams
 
 Ranges = npt.NDArray[np.int64]
@@ -72,7 +73,7 @@ def _check(connection: Connection, organization_id: str, progress: Progress | No
     streams = Streams(connection, organization_id, last)
     tape = Tape()
     try:
-        check = ChainCheck(tape)
+        check = ChainCheck(tape, LeafTrail(LeafRange(1, ())))
         with streams.fast_text():
             check.read(
                 streams.records(), streams.links(), None if progress is None else lambda count: progress(count, total)
