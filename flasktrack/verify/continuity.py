@@ -53,7 +53,7 @@ class Tape:
     def write(
         self, actor: int, entity: int, seq: int, actor_seq: int, entity_seq: int, before: int, after: int
     ) -> None:
-        """Add a record. `name_key` stands for its actor and entity, and the fingerprints of its sections for its states.
+        """Add a record: `name_key` of its actor and entity, the fingerprints of its sections for its states.
 
         Raises struct.error where one of them is no 64-bit integer.
         """
