@@ -85,3 +85,19 @@ class InvalidNote(FlaskTrackError):
 
 class InvalidKey(FlaskTrackError):
     """A key or vkey that can't be used."""
+
+
+class KeyringError(FlaskTrackError):
+    """The key directory, or a key in it, can't be used; neither key nor passphrase is named."""
+
+
+class AnchorError(FlaskTrackError):
+    """The anchor directory can't be read or written, or an anchor of that size says something else."""
+
+
+class CheckpointConflict(FlaskTrackError):
+    """Another checkpoint of that size is stored already; it was left as it is."""
+
+
+class TreeIncomplete(FlaskTrackError):
+    """Records are absent, or hold no hash, so that no root or proof can be computed from them."""

@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from flasktrack.errors import SettingsError
 
 HOME = Path(__file__).resolve().parent.parent
 DATA = HOME / "data"
 DEFAULT_DATABASE_URL = f"sqlite:///{DATA / 'flasktrack.db'}"
+DEFAULT_KEY_DIR = DATA / "keys"
+DEFAULT_DEPLOYMENT = "flasktrack.local"
+
+# A key's name has at most 255 bytes; a slash and an organization's id of up to 63 characters follow.
+_DEPLOYMENT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,188}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the database is. Later settings (keys, anchors) join it with the features that need them."""
+    """Where the database, the keys and the anchors are, and what this deployment is called.
+
+    Raises SettingsError for a name that a deployment can't have.
+    """
 
     database_url: str = DEFAULT_DATABASE_URL
+    key_dir: Path = DEFAULT_KEY_DIR
+    key_passphrase: str | None = field(default=None, repr=False)
+    anchor_dir: Path | None = None
+    deployment: str = DEFAULT_DEPLOYMENT
+
+    def __post_init__(self) -> None:
+        if not _DEPLOYMENT.fullmatch(self.deployment):
+            raise SettingsError(
+                f"FLASKTRACK_DEPLOYMENT is {self.deployment[:80]!r}, which can't be a deployment's name.",
+                "Give a name such as flasktrack.example.org: lower-case letters, digits, dots and hyphens.",
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        return cls(database_url=environment.get("FLASKTRACK_DATABASE_URL") or DEFAULT_DATABASE_URL)
+        """The settings that the environment gives; a variable that is empty counts as not set."""
+        anchors = environment.get("FLASKTRACK_ANCHOR_DIR")
+        return cls(
+            database_url=environment.get("FLASKTRACK_DATABASE_URL") or DEFAULT_DATABASE_URL,
+            key_dir=Path(environment.get("FLASKTRACK_KEY_DIR") or DEFAULT_KEY_DIR).expanduser(),
+            key_passphrase=environment.get("FLASKTRACK_KEY_PASSPHRASE") or None,
+            anchor_dir=Path(anchors).expanduser() if anchors else None,
+            deployment=environment.get("FLASKTRACK_DEPLOYMENT") or DEFAULT_DEPLOYMENT,
+        )
