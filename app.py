@@ -15,6 +15,7 @@ from flasktrack import settings
 from flasktrack.demo import load_sample_lab
 from flasktrack.store.engine import is_blank, open_database
 from flasktrack.store.organizations import list_chains
+from flasktrack.trust.keyring import Keyring
 from flasktrack.ui import faults, session
 from flasktrack.ui.downloads import ROUTES
 from flasktrack.ui.registry import PAGES
@@ -42,10 +43,13 @@ def main() -> None:
 
 @st.cache_resource(show_spinner="Making the sample lab ...")
 def _fill_embedded_database(url: str) -> None:
-    """Make the embedded database where there is none, and fill an empty one with the sample lab.
+    """Make the embedded database and the keys where there are none, and fill an empty one with the sample lab.
 
     One that the settings name is left alone: an address that is mistyped must not become a database.
     """
+    keyring = Keyring.from_settings(settings.Settings.from_environment())
+    if not keyring.exists():
+        keyring.create()
     engine = session.database()
     if is_blank(engine) or not list_chains(open_database(url)):
         load_sample_lab(engine)

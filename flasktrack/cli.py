@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sqlalchemy import Engine
-
-from flasktrack.errors import FlaskTrackError
+from flasktrack.cli_common import FAILED, NOT_SOUND, SOUND
+from flasktrack.cli_common import answer as _answer
+from flasktrack.cli_common import database as _database
+from flasktrack.cli_keys import add_key_commands
+from flasktrack.errors import FlaskTrackError, KeyringError
 from flasktrack.settings import DATA, Settings
-from flasktrack.store.engine import initialize, open_database, open_engine
-
-SOUND, NOT_SOUND, FAILED = 0, 1, 2
+from flasktrack.store.engine import initialize
+from flasktrack.trust.keyring import Keyring
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    command("init", _init, "create the database's schema, or bring it to this version")
+    command("init", _init, "create the database's schema, or bring it to this version, and the keys")
     demo = command("demo", _demo, "fill an empty database with the sample lab")
     demo.add_argument("--tampered", action="store_true", help="make a copy that an insider has altered instead")
 
@@ -77,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("--format", choices=("jsonl", "csv"), help="default: by the file's name")
     imports.add_argument("--mapping", metavar="FILE", type=Path, help="which column gives which field (CSV)")
     imports.add_argument("--time-zone", metavar="ZONE", help="of an organization that is new; default UTC")
+
+    add_key_commands(commands, common)
 
     verify = command("verify", _verify, "check every record, and say what is wrong")
     verify.add_argument("--organization", metavar="ID", help="default: all")
@@ -114,21 +117,6 @@ _REPEATABLE = (
 
 
 @contextmanager
-def _database(options: argparse.Namespace, *, blank: bool = False) -> Iterator[Engine]:
-    """The database that the command is about; `blank` where its schema may be missing yet."""
-    url = options.database or Settings.from_environment().database_url
-    engine = open_engine(url) if blank else open_database(url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-def _answer(options: argparse.Namespace, document: dict[str, Any], sentence: str) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False) if options.json else sentence)
-
-
-@contextmanager
 def _progress_bar(unit: str, *, scale: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error where that is a terminal; the callback takes how much is done, and of how much."""
     from tqdm import tqdm
@@ -143,10 +131,16 @@ def _progress_bar(unit: str, *, scale: bool = False) -> Iterator[Callable[[int, 
 
 
 def _init(options: argparse.Namespace) -> int:
+    keyring = Keyring.from_settings(Settings.from_environment())
     with _database(options, blank=True) as engine:
         initialize(engine)
         place = engine.url.render_as_string(hide_password=True)
-    _answer(options, {"database": place}, f"The database {place} is ready.")
+    try:
+        keyring.create()
+    except KeyringError as problem:
+        raise KeyringError(f"The database {place} is ready, but not its keys: {problem.what}", problem.advice) from None
+    keys = str(keyring.directory)
+    _answer(options, {"database": place, "keys": keys}, f"The database {place} is ready, with its keys in {keys}.")
     return SOUND
 
 

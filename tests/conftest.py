@@ -52,6 +52,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def keys_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests, and what they start, make their keys in a folder of their own, under the settings' defaults."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FLASKTRACK_KEY_DIR", str(tmp_path_factory.mktemp("deployment") / "keys"))
+        for name in ("FLASKTRACK_KEY_PASSPHRASE", "FLASKTRACK_ANCHOR_DIR", "FLASKTRACK_DEPLOYMENT"):
+            environment.delenv(name, raising=False)
+        yield
+
+
 # Databases
 
 

@@ -1,7 +1,7 @@
 """The rules of the house, checked from what the modules import.
 
-1. Imports go down only: pages -> ui -> {insight, export, seal, verify, trust, access} -> store -> core, and core takes nothing
-   from outside but the standard library, cryptography and orjson.
+1. Imports go down only: pages -> ui -> {insight, export, access, seal -> verify -> trust} -> store -> core, and core
+   takes nothing from outside but the standard library, cryptography and orjson.
 2. Streamlit only in app.py, pages/ and flasktrack/ui; Plotly only in flasktrack/ui.
 3. No page lies directly in pages/, where Streamlit would serve it without app.py and its sign-in.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-QUESTIONS = {"insight", "export", "seal", "verify", "trust", "access"}  # one floor; its rooms may use each other, but not in a circle
+# One floor; its rooms may use each other, but not in a circle.
+QUESTIONS = {"insight", "export", "seal", "verify", "trust", "access"}
 COMMON = {"errors", "settings"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),

@@ -75,6 +75,17 @@ def list_chains(engine: Engine) -> list[str]:
     return sorted(found)
 
 
+def chain_sizes(engine: Engine) -> dict[str, int]:
+    """How far each organization's chain reaches: what its head says, and no less than what has been sealed."""
+    sizes = dict.fromkeys(list_chains(engine), 0)
+    with engine.connect() as connection:
+        for table in (chain_head, checkpoint):
+            largest = select(table.c.organization_id, func.max(table.c.size)).group_by(table.c.organization_id)
+            for name, size in connection.execute(largest):
+                sizes[name] = max(sizes.get(name, 0), size)
+    return sizes
+
+
 def _next_chain(after: str) -> Select[Any]:
     return select(func.min(audit_record.c.organization_id)).where(audit_record.c.organization_id > after)
 

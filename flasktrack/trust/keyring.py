@@ -63,7 +63,7 @@ class Keyring:
             if not self.exists():
                 self._replace_pair([])
             elif not key_files.present(self.directory / PUBLIC_FILE):
-                key_files.write_new(self.directory / PUBLIC_FILE, format_public_keys(self._own()))
+                key_files.write_new(self.directory / PUBLIC_FILE, format_public_keys(self._public_keys()))
             for kind in KEY_FILES:
                 self._refuse_absent(kind)
 
@@ -75,7 +75,7 @@ class Keyring:
         """The pair in use, Ed25519 first, as it signs for an organization."""
         key_files.check_directory(self.directory)
         with key_files.one_at_a_time(self.directory):
-            current = in_use(self._own())
+            current = in_use(self._public_keys())
             pair = [self._private(kind, current[kind]) for kind in (ED25519, ML_DSA_44)]
         return [SigningKey(self.origin(organization_id), key) for key in pair]
 
@@ -84,15 +84,14 @@ class Keyring:
         if not key_files.present(self.directory):
             return []
         origin = self.origin(organization_id)
-        own = self._own() if self.exists() else []
-        found = [TrustedKey(key.named(origin), None) for key in own if key.retired_at is None]
-        for key in own:
-            until = key.retired_at.get(organization_id) if key.retired_at is not None else None
-            if until is not None:  # one that was retired before the organization was there has signed nothing of it
-                found.append(TrustedKey(key.named(origin), until))
+        own = self._public_keys() if self.exists() else []
         known = {key.public for key in own}  # a retired key stays so, even where `trust` has taken it in
         taken_in = [key for key in self._taken_in() if key.name == origin and key.public not in known]
-        return [*found, *(TrustedKey(key, None) for key in taken_in)]
+        return [*self._named(own, organization_id), *(TrustedKey(key, None) for key in taken_in)]
+
+    def own(self, organization_id: str) -> list[TrustedKey]:
+        """This deployment's own keys for an organization: those in use, and then the retired ones."""
+        return self._named(self._public_keys(), organization_id)
 
     def witnesses(self) -> list[VerifierKey]:
         """The keys taken in by `trust` under another name than this deployment's origins: they cosign."""
@@ -100,8 +99,8 @@ class Keyring:
 
     def vkeys(self, organization_ids: Iterable[str]) -> list[str]:
         """The public keys in use, to hand out: two for each organization."""
-        current = [key for key in self._own() if key.retired_at is None]
-        return [key.named(self.origin(name)).vkey for name in organization_ids for key in current]
+        keys = self._public_keys()
+        return [key.vkey for name in organization_ids for key, until in self._named(keys, name) if until is None]
 
     def rotate(self, sizes: Mapping[str, int]) -> None:
         """Make a new pair and delete the old private one. The old public keys stay trusted up to these sizes.
@@ -111,7 +110,7 @@ class Keyring:
         """
         key_files.check_directory(self.directory)
         with key_files.one_at_a_time(self.directory):
-            own = self._own()
+            own = self._public_keys()
             for kind, public in in_use(own).items():
                 if key_files.present(self._path(kind)):
                     self._private(kind, public, clear=True)
@@ -127,7 +126,7 @@ class Keyring:
         key_files.make_directory(self.directory)
         with key_files.one_at_a_time(self.directory):
             taken_in = self._taken_in()
-            own = self._own() if self.exists() else []
+            own = self._public_keys() if self.exists() else []
             origins = {key.name for key in wanted if self._is_origin(key.name)}
             known = [*taken_in, *(key.named(origin) for origin in origins for key in own)]
             new = list(dict.fromkeys(key for key in wanted if key not in known))
@@ -142,11 +141,21 @@ class Keyring:
                 key_files.write_over(self.directory / TRUSTED_FILE, lines.encode())
         return len(new)
 
+    def _named(self, keys: Iterable[PublicKey], organization_id: str) -> list[TrustedKey]:
+        origin = self.origin(organization_id)
+        current, retired = [], []
+        for key in keys:
+            if key.retired_at is None:
+                current.append(TrustedKey(key.named(origin), None))
+            elif organization_id in key.retired_at:  # else it was retired before the organization was there
+                retired.append(TrustedKey(key.named(origin), key.retired_at[organization_id]))
+        return [*current, *retired]
+
     def _is_origin(self, name: str) -> bool:
         deployment, _, organization_id = name.rpartition("/")
         return deployment == self.deployment and is_organization_id(organization_id)
 
-    def _own(self) -> list[PublicKey]:
+    def _public_keys(self) -> list[PublicKey]:
         """All public keys of this deployment; where public.json is missing, from the private pair."""
         key_files.check_directory(self.directory)
         path = self.directory / PUBLIC_FILE
