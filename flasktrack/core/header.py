@@ -63,14 +63,15 @@ def header_bytes(
     credential = "null" if credential_id is None else _text(credential_id)
     principal = "null" if on_behalf_of is None else _text(on_behalf_of)
     why = "null" if reason is None else _text(reason)
-    # The format "d" takes integers alone; everything else is text in quotes or null, so no value can pose as a key.
+    if not type(actor_seq) is type(entity_seq) is type(seq) is int:  # the rest is quoted, so no value can pose as a key
+        raise TypeError("a position or ordinal is not an integer")
     return (
-        f'{{"action":{_text(action)},"actor":{actor},"actor_seq":{actor_seq:d},"after":{after},"before":{before},'
+        f'{{"action":{_text(action)},"actor":{actor},"actor_seq":{actor_seq},"after":{after},"before":{before},'
         f'"context":{context},"correlation_id":{correlation},"credential_id":{credential},"entity":{entity},'
-        f'"entity_seq":{entity_seq:d},"occurred_at":{_text(occurred_at)},"on_behalf_of":{principal},'
+        f'"entity_seq":{entity_seq},"occurred_at":{_text(occurred_at)},"on_behalf_of":{principal},'
         f'"organization_id":{_text(organization_id)},"outcome":{_text(outcome)},"prev":"{prev_hash.hex()}",'
         f'"reason":{why},"record_id":{_text(record_id)},"recorded_at":{_text(recorded_at)},'
-        f'"related":{_related(related) if related else "[]"},"seq":{seq:d},"v":1}}'
+        f'"related":{_related(related) if related else "[]"},"seq":{seq},"v":1}}'
     ).encode()
 
 
