@@ -4,6 +4,9 @@
          |
          +--1:n-- audit_record --1:1-- audit_payload     (sections, which alone may be erased)
                        +--1:n-- record_link              (its related entities)
+         +--1:n-- checkpoint                             (what was signed)
+         +--1:n-- tree_node                              (interior hashes of the Merkle tree, to be made anew at will)
+         +--1:n-- verification                           (what was checked, and found)
 
 There are no foreign keys between them: the verification has to read whatever an insider left behind, and a
 constraint that an insider can drop proves nothing. What guards appends is the head row and two unique constraints.
@@ -148,6 +151,16 @@ checkpoint = Table(
     Column("created_at", Time, nullable=False),
 )
 
+tree_node = Table(
+    "tree_node",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", Position, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 verification = Table(
     "verification",
     metadata,
@@ -162,5 +175,7 @@ verification = Table(
     Column("sealed", Position, nullable=False),
     Column("status", Text, nullable=False),
     Column("findings", Text, nullable=False),
+    Column("mode", Text, nullable=False, server_default="full"),
+    Column("anchored", Position, nullable=False, server_default="0"),
     Index("ix_verification_organization", "organization_id", "started_at"),
 )

@@ -1,7 +1,8 @@
 """Append-only, enforced by the database itself, whoever is connected (spec section 3).
 
 audit_record and record_link refuse UPDATE and DELETE; audit_payload refuses them too, but for an erasure, which sets
-a section's body and salt to null. Somebody who owns the database can drop a trigger; the chain is what catches that.
+a section's body and salt to null. checkpoint, which is evidence too, lets lines be added to its note and nothing
+else. Somebody who owns the database can drop a trigger; chain, signatures and anchors are what catches that.
 """
 
 from __future__ import annotations
@@ -73,6 +74,43 @@ def postgresql_triggers() -> list[str]:
         "ALTER TABLE audit_payload ENABLE ALWAYS TRIGGER audit_payload_only_erase",
     ]
     return statements
+
+
+def sqlite_checkpoint_triggers() -> list[str]:
+    """DDL for SQLite. The table has a rowid, which can be named: it is guarded like the key."""
+    raise_ = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+    return [
+        f"CREATE TRIGGER checkpoint_no_delete BEFORE DELETE ON checkpoint {raise_}",
+        "CREATE TRIGGER checkpoint_only_cosign BEFORE UPDATE ON checkpoint WHEN NOT "
+        f"({_only_cosigns('IS')} AND NEW.rowid = OLD.rowid) {raise_}",
+        "CREATE TRIGGER checkpoint_no_replace BEFORE INSERT ON checkpoint WHEN EXISTS (SELECT 1 FROM checkpoint WHERE "
+        f"(organization_id = NEW.organization_id AND size = NEW.size) OR rowid = NEW.rowid) {raise_}",
+    ]
+
+
+def postgresql_checkpoint_triggers() -> list[str]:
+    """DDL for PostgreSQL; `postgresql_triggers` has made the function."""
+    refuse = "EXECUTE FUNCTION flasktrack_refuse()"
+    return [
+        f"CREATE TRIGGER checkpoint_no_delete BEFORE DELETE ON checkpoint FOR EACH ROW {refuse}",
+        f"CREATE TRIGGER checkpoint_no_truncate BEFORE TRUNCATE ON checkpoint FOR EACH STATEMENT {refuse}",
+        "CREATE TRIGGER checkpoint_only_cosign BEFORE UPDATE ON checkpoint FOR EACH ROW "
+        f"WHEN (NOT ({_only_cosigns('IS NOT DISTINCT FROM')})) {refuse}",
+        *(
+            f"ALTER TABLE checkpoint ENABLE ALWAYS TRIGGER checkpoint_{name}"
+            for name in ("no_delete", "no_truncate", "only_cosign")
+        ),
+    ]
+
+
+def _only_cosigns(same: str) -> str:
+    """A condition on OLD and NEW: lines were added to the note, and nothing else was changed.
+
+    Witnesses cosign a checkpoint after it was stored, and their signatures belong in its note: at its end, so that
+    what was signed before stays.
+    """
+    kept = [f"NEW.{name} {same} OLD.{name}" for name in ("organization_id", "size", "root", "created_at")]
+    return " AND ".join([*kept, f"substr(NEW.note, 1, length(OLD.note)) {same} OLD.note"])
 
 
 def _only_erases(same: str) -> str:

@@ -12,12 +12,14 @@ from flasktrack.core.finding import ERROR, Finding
 from flasktrack.store.schema import verification
 
 VERIFIED, BROKEN, NOT_CHECKED = "verified", "broken", "not_checked"
+FULL, INCREMENTAL, RANGE = "full", "incremental", "range"
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What a verification found. `started_at` is the spec's time text; positions are inclusive; `seconds` is how long
-    it took; `sealed` is the size of the newest checkpoint that was checked (0: none).
+    it took; `sealed` is the size of the newest checkpoint that was checked (0: none), `anchored` that of the newest
+    anchor. `mode` says which records were checked: all of them, those since the last verified checkpoint, or a range.
     """
 
     id: str
@@ -30,6 +32,8 @@ class Verification:
     records: int
     sealed: int
     findings: tuple[Finding, ...]
+    mode: str = FULL
+    anchored: int = 0
 
     @property
     def status(self) -> str:
@@ -51,6 +55,8 @@ class Verification:
             "started_at": self.started_at,
             "seconds": round(self.seconds, 3),
             "started_by": self.started_by,
+            "mode": self.mode,
+            "anchored": self.anchored,
         }
 
 

@@ -1,0 +1,106 @@
+"""Checkpoints as they are stored, and when a note may be believed (spec section 4).
+
+A stored checkpoint proves nothing by its columns: whoever has the database can write them. What it says is what
+`open_note` finds in its note, under a trusted key's signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Select, Text, cast, insert, select, update
+
+from flasktrack.core.checkpoint import Checkpoint, parse_checkpoint
+from flasktrack.core.keys import VerifierKey
+from flasktrack.core.note import parse_note, verified_signatures
+from flasktrack.errors import CheckpointConflict, InvalidNote
+from flasktrack.store.schema import Position, Time, checkpoint
+from flasktrack.trust.keyring import TrustedKey
+
+
+class StoredCheckpoint(NamedTuple):
+    """A row: `size` in records, `root` as 32 bytes, the signed note, and when it was made in the spec's time text."""
+
+    organization_id: str
+    size: int
+    root: bytes
+    note: str
+    created_at: str
+
+
+class Opened(NamedTuple):
+    """What a note says, and the trusted keys that say it."""
+
+    checkpoint: Checkpoint
+    signers: tuple[VerifierKey, ...]
+
+
+def list_checkpoints(connection: Connection, organization_id: str) -> list[StoredCheckpoint]:
+    """An organization's checkpoints by size, none of them believed yet."""
+    found = [_stored(organization_id, row) for row in connection.execute(_select(organization_id))]
+    return sorted(found, key=lambda stored: stored.size)
+
+
+def latest_checkpoint(connection: Connection, organization_id: str) -> StoredCheckpoint | None:
+    """The one over the most records, or None where nothing is sealed."""
+    newest = _select(organization_id).order_by(checkpoint.c.size.desc()).limit(1)
+    row = connection.execute(newest).one_or_none()
+    return None if row is None else _stored(organization_id, row)
+
+
+def store_checkpoint(connection: Connection, stored: StoredCheckpoint) -> None:
+    """Keep a checkpoint, in the caller's write transaction.
+
+    Where the same one is kept already, lines that its note has gained (cosignatures) are added to the kept note.
+    Raises CheckpointConflict where one of that size has another root, or a note that this one doesn't begin with.
+    """
+    here = checkpoint.c.organization_id == stored.organization_id, checkpoint.c.size == stored.size
+    row = connection.execute(_select(stored.organization_id).where(here[1]).with_for_update()).one_or_none()
+    if row is None:
+        connection.execute(insert(checkpoint).values(**stored._asdict()))
+        return
+    kept = _stored(stored.organization_id, row)
+    if kept.root != stored.root or not stored.note.startswith(kept.note):
+        raise CheckpointConflict(
+            f"Another checkpoint over {stored.size:,} records of {stored.organization_id} is stored already.",
+            "Run a verification: it says which of the two the records agree with.",
+        )
+    if kept.note != stored.note:
+        connection.execute(update(checkpoint).where(*here).values(note=stored.note))
+
+
+def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey]) -> Opened:
+    """Read a checkpoint's note, and check who signed it.
+
+    A key that was retired is trusted for sizes up to the one at which it was. Unknown keys' signatures are ignored.
+    Raises InvalidNote where the note is malformed, of another origin, signed by no key that is trusted at its size,
+    or wrongly by one that is known.
+    """
+    note = parse_note(stored)
+    found = parse_checkpoint(note.text)
+    if found.origin != origin:
+        raise InvalidNote(f"The note is of {found.origin}, not of {origin}.")
+    keys = list(trusted)
+    signed = dict.fromkeys(key for key, _ in verified_signatures(note, (known.key for known in keys)))
+    valid = {known.key for known in keys if known.until is None or found.size <= known.until}
+    signers = tuple(key for key in signed if key in valid)
+    if not signers:
+        raise InvalidNote(f"Only keys that were retired before record {found.size:,} have signed the note.")
+    return Opened(found, signers)
+
+
+def _select(organization_id: str) -> Select[Any]:
+    """SQLite keeps any value in any column: the casts give each column its own type whatever an insider put there."""
+    columns: list[ColumnElement[Any]] = [
+        cast(checkpoint.c.size, Position).label("size"),
+        cast(checkpoint.c.root, LargeBinary).label("root"),
+        cast(checkpoint.c.note, Text).label("note"),
+        cast(checkpoint.c.created_at, Time).label("created_at"),
+    ]
+    return select(*columns).where(checkpoint.c.organization_id == organization_id)
+
+
+def _stored(organization_id: str, row: Row[Any]) -> StoredCheckpoint:
+    """Null, where somebody has taken the constraint away, becomes what no signature fits."""
+    return StoredCheckpoint(organization_id, row.size or 0, row.root or b"", row.note or "", row.created_at or "")
