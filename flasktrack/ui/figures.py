@@ -86,7 +86,7 @@ def over_time(frame: pd.DataFrame, step: str, zone: str, *, dark: bool, height: 
         barmode="stack",
         title_text="   ".join(heading),
         xaxis={"title_text": f"When it happened, by {step} ({plotly_text(zone)})", "type": "date"},
-        yaxis={"title_text": "Records", "rangemode": "tozero", **whole_numbers(int(frame["records"].max()))},
+        yaxis={"title_text": "Records", "rangemode": "tozero", **whole_numbers(max(frame["records"], default=0))},
     )
     return figure
 

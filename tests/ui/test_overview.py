@@ -13,6 +13,8 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.ui.registry import PAGES
+from tests.adversary import alter_record
 from tests.ui.app import App
 from tests.ui.conftest import NASTY, OpenApp
 
@@ -140,3 +142,19 @@ def test_a_bar_with_any_name_can_be_clicked(open_app: OpenApp, nasty_url: str) -
     assert app.params["actor"] == bars["customdata"][0]
     assert NASTY in app.params["actor"][0]
     assert counted(app) == bars["x"][0]
+
+
+@pytest.mark.parametrize("page", ["overview", "actors", "records", "entities"])
+def test_a_record_whose_time_was_made_none_is_counted_and_shown(
+    page: str, open_app: OpenApp, sample_lab_url: str
+) -> None:
+    engine = open_engine(sample_lab_url)
+    alter_record(engine, HERE, 4000, occurred_at="last tuesday")
+    engine.dispose()
+    app = open_app(sample_lab_url, page, org=HERE, seq="4000")
+    assert app.errors == []
+    assert app.headers == [PAGES[page].title]
+    if page != "entities":
+        assert counted(app) == 1
+        assert list(app.table("records_")["time"]) == ["last tuesday"]
+        assert "record_modified" in app.table("records_")["check"][0]
