@@ -36,8 +36,6 @@ NO_POSITIONS = ["0", "-1", "+1", "1.0", "1e3", " 1", "\u0661", "\u00b2", "9" * 1
 
 
 @pytest.mark.parametrize("given", NO_POSITIONS)
-    "given", ["0", "-1", "+1", "1.0", "1e3", " 1", "\u0661", "\u00b2", "9" * 19, "0x10", "1_000", "null"]
-)
 def test_what_is_no_position_is_refused_by_name(given: str) -> None:
     said = run("answer = address.position('record')", record=given).session_state["answer"]
     assert "record" in said
