@@ -13,29 +13,29 @@ that was the newest when it began to wait, and would fork the chain.
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
-from time import time_ns
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Connection, String, Table, column, func, select, text, update
+from sqlalchemy import Connection, Select, String, Table, column, func, select, text, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes, header_hash
+from flasktrack.core.header import ZERO_HASH, header_bytes, header_hash
 from flasktrack.core.record import Content, Event, Record, Reference, check_event, check_record_id, is_organization_id
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ChainBroken, InvalidRecord, RecordConflict, UnknownOrganization
+from flasktrack.store.randomness import new_record_id, random_parts
 from flasktrack.store.reader import RecordedContent, find_recorded
 from flasktrack.store.schema import audit_payload, audit_record, chain_head, record_link
 from flasktrack.store.scope import scoped
 
 T = TypeVar("T")
 
-_RANDOM = 3 * SALT_BYTES + 10  # bytes for one record
 _LOOKUP = 400  # record_ids in one look-up; SQLite allows 999 parameters in its older builds
 
 # Pairs of type and id, handed over as one JSON text: a thousand of them cost one parameter and no compilation.
@@ -126,19 +126,11 @@ def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes
     """
     if not is_organization_id(organization_id):  # it may be text that no database takes
         raise _unknown(organization_id)
-    head = connection.execute(
-        update(chain_head)
-        .where(chain_head.c.organization_id == organization_id)
-        .values(size=chain_head.c.size)
-        .returning(chain_head.c.size, chain_head.c.hash)
-    ).one_or_none()
+    lock, newest_first = _head_statements(organization_id)
+    head = connection.execute(lock).one_or_none()
     if head is None:
         raise _unknown(organization_id)
-    newest = connection.execute(
-        scoped(organization_id, audit_record.c.seq, audit_record.c.hash, audit_record.c.recorded_at)
-        .order_by(audit_record.c.seq.desc())
-        .limit(1)
-    ).one_or_none()
+    newest = connection.execute(newest_first).one_or_none()
     last_seq, last_hash, last_time = newest if newest is not None else (0, ZERO_HASH, "")
     if (head.size, head.hash) != (last_seq, last_hash):
         raise ChainBroken(
@@ -180,7 +172,7 @@ class _Batch:
         self.hash = last_hash
         self.time = last_time
         self.clock = clock
-        self.random = _random_parts()
+        self.random = random_parts()
         self.actors: dict[tuple[str, str], int] = {}
         self.entities: dict[tuple[str, str], int] = {}
         self.records: list[tuple[Any, ...]] = []
@@ -194,17 +186,8 @@ class _Batch:
         self.entities = self._last("entity", dict.fromkeys((c.entity_type, c.entity_id) for c in contents))
 
     def _last(self, kind: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        columns = audit_record.c
-        wanted = text(_PAIRS[self.connection.dialect.name]).columns(column("type", String), column("id", String)).cte()
-        last = (
-            scoped(self.organization_id, func.max(columns[f"{kind}_seq"]))
-            .where(columns[f"{kind}_type"] == wanted.c.type, columns[f"{kind}_id"] == wanted.c.id)
-            .correlate(wanted)
-            .scalar_subquery()
-        )
-        found = self.connection.execute(
-            select(wanted.c.type, wanted.c.id, func.coalesce(last, 0)), {"pairs": orjson.dumps(list(keys)).decode()}
-        )
+        statement = _ordinals_statement(self.organization_id, kind, self.connection.dialect.name)
+        found = self.connection.execute(statement, {"pairs": orjson.dumps(list(keys)).decode()})
         return {(type_, id_): ordinal for type_, id_, ordinal in found}
 
     def chain(self, record_id: str | None, content: Content) -> Record:
@@ -230,7 +213,7 @@ class _Batch:
             context_salt = random[32:48]
             context_digest = sha256(context_salt + context.encode()).digest()
         fields = (
-            organization_id, seq, record_id or _new_record_id(random[48:]), occurred_at, self.time,
+            organization_id, seq, record_id or new_record_id(random[48:]), occurred_at, self.time,
             actor_type, actor_id, actor_name, actor_role, actor_seq, credential_id, on_behalf_of, action, outcome,
             entity_type, entity_id, entity_name, entity_seq, related, reason, correlation_id,
             before_digest, after_digest, context_digest, self.hash,
@@ -260,6 +243,35 @@ class _Batch:
         )
 
 
+# Building these takes longer than a database takes to answer them.
+
+
+@lru_cache
+def _head_statements(organization_id: str) -> tuple[ReturningUpdate[Any], Select[Any]]:
+    columns = audit_record.c
+    lock = (
+        update(chain_head)
+        .where(chain_head.c.organization_id == organization_id)
+        .values(size=chain_head.c.size)
+        .returning(chain_head.c.size, chain_head.c.hash)
+    )
+    newest = scoped(organization_id, columns.seq, columns.hash, columns.recorded_at)
+    return lock, newest.order_by(columns.seq.desc()).limit(1)
+
+
+@lru_cache
+def _ordinals_statement(organization_id: str, kind: str, dialect: str) -> Select[Any]:
+    columns = audit_record.c
+    wanted = text(_PAIRS[dialect]).columns(column("type", String), column("id", String)).cte()
+    last = (
+        scoped(organization_id, func.max(columns[f"{kind}_seq"]))
+        .where(columns[f"{kind}_type"] == wanted.c.type, columns[f"{kind}_id"] == wanted.c.id)
+        .correlate(wanted)
+        .scalar_subquery()
+    )
+    return select(wanted.c.type, wanted.c.id, func.coalesce(last, 0))
+
+
 def related_text(related: Iterable[Reference]) -> str:
     """The JSON text of the column `related` (spec section 3)."""
     return orjson.dumps([{"type": type_, "id": id_} for type_, id_ in related]).decode()
@@ -282,18 +294,3 @@ def _insert(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), _LOOKUP):
         yield items[start : start + _LOOKUP]
-
-
-def _random_parts() -> Iterator[bytes]:
-    """Random bytes for one record each: three salts, and ten for its record_id. Asking for each would cost more."""
-    while True:
-        several = os.urandom(_RANDOM * 32)
-        for start in range(0, len(several), _RANDOM):
-            yield several[start : start + _RANDOM]
-
-
-def _new_record_id(random: bytes) -> str:
-    """A UUID of version 7 (RFC 9562 section 5.7): it begins with the time, so that the index grows at its end."""
-    digits = f"{time_ns() // 1_000_000:012x}{random.hex()}"
-    variant = "89ab"[random[2] >> 6]  # a digit's place: the bits that it leaves over are not used elsewhere
-    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
