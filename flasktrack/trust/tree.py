@@ -1,0 +1,162 @@
+"""The stored part of an organization's Merkle tree, and proofs that read little of it (spec section 4).
+
+Nodes of full subtrees are stored at every eighth level: one at level 8 for 256 records, one at level 16 for 256 of
+those, and so on. They never change as the tree grows.
+
+    level 16   0 . . . . . . . . . . . 1 .          one for 65,536 records
+    level 8    0 1 2 3 . . . 255 256 . . .          one for 256 records
+    level 0    the records' own hashes
+
+What lies between is folded from a block of up to 256 siblings. A proof reads at each of these levels the block beside
+its leaf and the one at the tree's end: about 1,200 rows of 10 million. Sealing adds the nodes of new records alone.
+
+Nothing here is trusted: nodes are as easily altered as records. Whoever gets a proof checks it against signed roots,
+and a verification computes roots from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, LargeBinary, Select, cast, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from flasktrack.core import merkle
+from flasktrack.errors import TreeIncomplete
+from flasktrack.store.schema import audit_record, tree_node
+from flasktrack.store.scope import scoped
+
+STEP = 8
+"""Levels from one stored level to the next."""
+BLOCK = 1 << STEP
+"""Siblings that are read at once, and that fold to a node of the next stored level."""
+
+_BLOCKS_KEPT = 64  # of 256 hashes each: about 1.5 MB
+_NODES_AT_ONCE = 100  # in one INSERT
+
+Block = dict[int, bytes]
+
+
+def extend_tree(connection: Connection, organization_id: str, size: int) -> None:
+    """Store the nodes of full subtrees over the first `size` records that are not stored yet, in the caller's
+    write transaction.
+
+    Reads records after the last stored node only. Running it twice, or twice at once, does no harm: a node that is
+    there is left as it is. Raises TreeIncomplete where a record is absent or holds no hash.
+    """
+    tree = StoredTree(connection, organization_id)
+    level = STEP
+    while full := size >> level:
+        first = _first_unstored(connection, organization_id, level, full)
+        for start in range(first, full, _NODES_AT_ONCE):
+            _insert(
+                connection,
+                [
+                    {
+                        "organization_id": organization_id,
+                        "level": level,
+                        "position": position,
+                        "hash": tree.folded(level, position),
+                    }
+                    for position in range(start, min(start + _NODES_AT_ONCE, full))
+                ],
+            )
+        level += STEP
+
+
+class StoredTree:
+    """Roots and proofs of an organization's tree, read through a connection.
+
+    Nodes that are not stored are folded from the records below them, which is slow where there are many.
+    Every method raises TreeIncomplete where a record is absent or holds no hash.
+    """
+
+    def __init__(self, connection: Connection, organization_id: str) -> None:
+        self.connection = connection
+        self.organization_id = organization_id
+        self._blocks: dict[tuple[int, int], Block] = {}
+
+    def root(self, size: int) -> bytes:
+        """The root over the first `size` records."""
+        return merkle.root(size, self._subtree)
+
+    def inclusion_proof(self, seq: int, size: int) -> list[bytes]:
+        """The proof that record `seq` is among the first `size`. Raises ValueError unless 1 <= seq <= size."""
+        return merkle.inclusion_proof(seq - 1, size, self._subtree)
+
+    def consistency_proof(self, first: int, second: int) -> list[bytes]:
+        """The proof that `second` records begin with the `first` ones. Raises ValueError unless 0 < first <= second."""
+        return merkle.consistency_proof(first, second, self._subtree)
+
+    def folded(self, level: int, position: int) -> bytes:
+        """A node of a stored level, from the level below."""
+        start = position * BLOCK
+        return fold([self._node(level - STEP, below) for below in range(start, start + BLOCK)])
+
+    def _subtree(self, level: int, index: int) -> bytes:
+        """`merkle.Subtree`: folded from the nodes below it at a stored level, which are all of one block."""
+        between = level % STEP
+        start = index << between
+        return fold([self._node(level - between, position) for position in range(start, start + (1 << between))])
+
+    def _node(self, level: int, position: int) -> bytes:
+        """A node of a stored level, or a record's hash."""
+        number = position // BLOCK
+        block = self._blocks.get((level, number))
+        if block is None:
+            if len(self._blocks) >= _BLOCKS_KEPT:
+                self._blocks.clear()
+            block = self._blocks[level, number] = self._read(level, number * BLOCK)
+        if position not in block:
+            if level == 0:
+                del self._blocks[level, number]  # it may be appended later
+                raise TreeIncomplete(
+                    f"Record {position + 1:,} of {self.organization_id} is absent or holds no hash.",
+                    "Run a full verification: it says what happened to the records.",
+                )
+            block[position] = self.folded(level, position)
+        return block[position]
+
+    def _read(self, level: int, start: int) -> Block:
+        """What is there of a block; a hash that isn't one is not there."""
+        rows = self.connection.execute(self._select(level, start, start + BLOCK))
+        return {position: hash_ for position, hash_ in rows if hash_ is not None and len(hash_) == merkle.HASH_BYTES}
+
+    def _select(self, level: int, start: int, end: int) -> Select[Any]:
+        """(position, hash); the cast is for SQLite, which keeps any value in any column."""
+        if level == 0:
+            seq = audit_record.c.seq
+            hash_ = cast(audit_record.c.hash, LargeBinary)
+            return scoped(self.organization_id, seq - 1, hash_).where(seq > start, seq <= end)
+        node = tree_node.c
+        return select(node.position, cast(node.hash, LargeBinary)).where(
+            node.organization_id == self.organization_id,
+            node.level == level,
+            node.position >= start,
+            node.position < end,
+        )
+
+
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """The node over 2^n siblings: SHA-256(0x01 || left || right), level by level."""
+    row = hashes
+    while len(row) > 1:
+        row = [sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=True)]
+    return row[0]
+
+
+def _first_unstored(connection: Connection, organization_id: str, level: int, full: int) -> int:
+    node = tree_node.c
+    stored = select(func.max(node.position)).where(
+        node.organization_id == organization_id, node.level == level, node.position.between(0, full - 1)
+    )
+    last = connection.scalar(stored)
+    return 0 if last is None else int(last) + 1
+
+
+def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert nodes; those that another process has stored meanwhile stay."""
+    new = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(tree_node)
+    connection.execute(new.on_conflict_do_nothing(), rows)
