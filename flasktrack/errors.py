@@ -67,6 +67,10 @@ class InvalidFilter(FlaskTrackError):
     """A filter (on the command line or in a page's address) that makes no sense."""
 
 
+class SealRefused(FlaskTrackError):
+    """A checkpoint that was not signed, since what it would vouch for is not sound."""
+
+
 class ErasureRefused(FlaskTrackError):
     """Sections that can't be erased; nothing was."""
 

@@ -80,22 +80,22 @@ class StoredTree:
 
     def root(self, size: int) -> bytes:
         """The root over the first `size` records."""
-        return merkle.root(size, self._subtree)
+        return merkle.root(size, self.subtree)
 
     def inclusion_proof(self, seq: int, size: int) -> list[bytes]:
         """The proof that record `seq` is among the first `size`. Raises ValueError unless 1 <= seq <= size."""
-        return merkle.inclusion_proof(seq - 1, size, self._subtree)
+        return merkle.inclusion_proof(seq - 1, size, self.subtree)
 
     def consistency_proof(self, first: int, second: int) -> list[bytes]:
         """The proof that `second` records begin with the `first` ones. Raises ValueError unless 0 < first <= second."""
-        return merkle.consistency_proof(first, second, self._subtree)
+        return merkle.consistency_proof(first, second, self.subtree)
 
     def folded(self, level: int, position: int) -> bytes:
         """A node of a stored level, from the level below."""
         start = position * BLOCK
         return fold([self._node(level - STEP, below) for below in range(start, start + BLOCK)])
 
-    def _subtree(self, level: int, index: int) -> bytes:
+    def subtree(self, level: int, index: int) -> bytes:
         """`merkle.Subtree`: folded from the nodes below it at a stored level, which are all of one block."""
         between = level % STEP
         start = index << between

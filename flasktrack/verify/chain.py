@@ -62,15 +62,22 @@ class ChainCheck:
         rows: Iterable[tuple[Any, ...]],
         links: Iterator[tuple[Any, ...]],
         progress: Callable[[int], None] | None = None,
+        *,
+        first: int = 1,
+        last: int = 0,
+        neighbour: tuple[Any, Any] | None = None,
     ) -> None:
-        """Judge rows (see `Streams.records`) beside links (see `Streams.links`), both in order of seq."""
+        """Judge rows (see `Streams.records`) beside links (see `Streams.links`), both in order of seq.
+
+        The rows are those of the positions `first` to `last`; `neighbour` is the hash and the recorded_at of the
+        record before them, where there is one.
+        """
         related: tuple[tuple[str, str], ...]
         write_tape = self.tape.write
         trail = self.trail
         leaves = trail.leaves
-        expected = 1
-        previous: bytes | None = ZERO_HASH
-        previous_time = ""
+        expected = first
+        previous, previous_time = (ZERO_HASH if first == 1 else None, "") if neighbour is None else neighbour
         count = 0
         link = next(links, None)
         for row in rows:
@@ -175,8 +182,12 @@ class ChainCheck:
                 )  # fmt: skip
             except struct.error:  # an ordinal that is no 64-bit integer
                 self.problems.append(Problem("ordinal_gap", seq, seq))
+        if expected <= last:
+            self.gaps.append((expected, last))
+            trail.absent(expected, last)
+            previous, expected = None, last + 1
         trail.hand_on(all_=True)
-        self.records += count
+        self.records = count
         self.last_seq = expected - 1
         self.last_hash = previous
         while link is not None:  # links of records beyond the last one

@@ -24,11 +24,24 @@ _SHARE = 2_000_000  # rows sorted at a time: 112 MB
 _ROW = struct.Struct("7q")
 _FLUSH = 20_000 * _ROW.size
 
-# Drawn anew in each process: nobody can prepare two states or names that collide.
+# Drawn anew in each run: nobody can prepare two states or names that collide.
 _SEED = int.from_bytes(os.urandom(8))
 
 _ACTOR, _ENTITY, _SEQ, _ACTOR_SEQ, _ENTITY_SEQ, _BEFORE, _AFTER = range(7)
 Rows = npt.NDArray[np.int64]
+
+
+def current_seed() -> int:
+    """What the fingerprints of this process rest on, for the workers of one run to share."""
+    return _SEED
+
+
+def use_seed(seed: int) -> None:
+    """Make this process's fingerprints those of another one."""
+    global _SEED
+    if seed != _SEED:
+        _SEED = seed
+        name_key.cache_clear()
 
 
 def fingerprint(body: bytes) -> int:
@@ -60,6 +73,18 @@ class Tape:
         self._buffer += _ROW.pack(actor, entity, seq, actor_seq, entity_seq, before, after)
         if len(self._buffer) >= _FLUSH:
             self._flush()
+
+    def add(self, rows: bytes) -> None:
+        """Add what another tape took down: rows of later positions, or of earlier ones."""
+        self._buffer += rows
+        if len(self._buffer) >= _FLUSH:
+            self._flush()
+
+    def taken_down(self) -> bytes:
+        """All that was written."""
+        self._flush()
+        self._file.seek(0)
+        return self._file.read()
 
     def _flush(self) -> None:
         self._file.write(self._buffer)

@@ -42,6 +42,23 @@ _SENTENCES = {
         "Records {at} do not continue the counts of {note}: acts were removed, or counted twice.",
     ),
     "head_mismatch": ("{note}", "{note}"),
+    "chain_truncated": (
+        "Record {at} was recorded and is gone: {note}.",
+        "Records {at} were recorded and are gone: {note}.",
+    ),
+    "history_rewritten": (
+        "Record {at} is not the one that was sealed (at {note} records): it was replaced, and its hash made anew.",
+        "Records {at} are not the ones that were sealed (first at {note} records): one or more of them were "
+        "replaced, and all hashes after that made anew.",
+    ),
+    "checkpoint_invalid": (
+        "The checkpoint over {at} records can't be believed, {note}",
+        "The checkpoints over {at} records can't be believed, {note}",
+    ),
+    "checkpoint_missing": (
+        "The anchored checkpoint over {at} records {note}.",
+        "The anchored checkpoints over {at} records {note}.",
+    ),
     "state_gap": (
         "Before record {at}, {note} was changed without a record: its state is not the one that was last recorded.",
         "Before records {at}, {note} were changed without a record: their states are not the ones last recorded.",

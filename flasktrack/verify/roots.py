@@ -10,9 +10,9 @@ at a chunk's first leaf gives its nodes by itself, so ranges that several worker
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
 
 from flasktrack.core.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
+from flasktrack.trust.tree import fold
 
 CHUNK = 256
 """Leaves of a node at level 8."""
@@ -43,7 +43,7 @@ class LeafRange:
             pending.extend(leaves[start : start + CHUNK])
             if len(pending) >= CHUNK:
                 self._keep(CHUNK)
-                self.nodes.append(_fold(pending[:CHUNK]))
+                self.nodes.append(fold(pending[:CHUNK]))
                 del pending[:CHUNK]
 
     def finish(self) -> None:
@@ -118,9 +118,12 @@ class LeafTrail:
             self.doubtful_from = seq
 
 
-def roots(ranges: Iterable[LeafRange]) -> Iterator[tuple[int, bytes]]:
-    """(size, root) of every size that the ranges kept, in order; the ranges follow each other without a gap."""
-    tree = _Tree()
+def roots(ranges: Sequence[LeafRange], before: Sequence[bytes] = ()) -> Iterator[tuple[int, bytes]]:
+    """(size, root) of every size that the ranges kept, in order; the ranges follow each other without a gap.
+
+    `before` are the full subtrees over what lies before them, the largest first.
+    """
+    tree = _Tree((ranges[0].first - 1) // CHUNK if ranges else 0, before)
     for leaf_range in ranges:
         done = 0
         for size, leaves in sorted(leaf_range.partial.items()):
@@ -136,9 +139,9 @@ def roots(ranges: Iterable[LeafRange]) -> Iterator[tuple[int, bytes]]:
 class _Tree:
     """The full subtrees of a growing tree, the largest first: one for each bit of the number of chunks."""
 
-    def __init__(self) -> None:
-        self._chunks = 0
-        self._subtrees: list[bytes] = []
+    def __init__(self, chunks: int, subtrees: Sequence[bytes]) -> None:
+        self._chunks = chunks
+        self._subtrees = list(subtrees)
 
     def push(self, node: bytes) -> None:
         self._chunks += 1
@@ -164,13 +167,5 @@ def _full_subtrees(leaves: Sequence[bytes]) -> Iterator[bytes]:
     start = 0
     for bit in reversed(range(len(leaves).bit_length())):
         if len(leaves) & 1 << bit:
-            yield _fold(leaves[start : start + (1 << bit)])
+            yield fold(leaves[start : start + (1 << bit)])
             start += 1 << bit
-
-
-def _fold(hashes: Sequence[bytes]) -> bytes:
-    """The hash of a full subtree over leaves: node_hash, level by level."""
-    level = hashes
-    while len(level) > 1:
-        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
-    return level[0]

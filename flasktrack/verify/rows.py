@@ -26,11 +26,13 @@ _TIMES = ("occurred_at", "recorded_at")
 
 
 class Streams(NamedTuple):
-    """Three streams over one organization's positions up to `last`."""
+    """Three streams over one organization's positions from `first` to `last`; `open_end`: links go on beyond them."""
 
     connection: Connection
     organization_id: str
+    first: int
     last: int
+    open_end: bool = True
 
     @contextmanager
     def fast_text(self) -> Iterator[None]:
@@ -59,23 +61,37 @@ class Streams(NamedTuple):
         ]
         statement = scoped(self.organization_id, *columns, *sections).outerjoin_from(audit_record, audit_payload, same)
         seq = audit_record.c.seq
-        return self._fetch(statement.where(seq <= self.last).order_by(seq), seq, 1)
+        return self._fetch(statement.where(*self._span(seq)).order_by(seq), seq, 1)
+
+    def neighbour(self) -> RawRow | None:
+        """Hash and recorded_at of the record before the first; None where there is none."""
+        columns = audit_record.c
+        statement = scoped(self.organization_id, columns.seq, columns.hash, self._time(columns.recorded_at))
+        found = next(self._fetch(statement.where(columns.seq == self.first - 1), columns.seq, 0), None)
+        return None if found is None else found[1:]
 
     def links(self) -> Iterator[RawRow]:
-        """(seq, entity_type, entity_id) of record_link; those beyond the last record too."""
+        """(seq, entity_type, entity_id) of record_link."""
         columns = record_link.c
+        end = MAX_POSITION if self.open_end else self.last
         statement = (
             select(columns.seq, columns.entity_type, columns.entity_id)
-            .where(columns.organization_id == self.organization_id, columns.seq <= MAX_POSITION)
+            .where(columns.organization_id == self.organization_id, columns.seq <= end)
             .order_by(columns.seq)
         )
+        if self.first > 1:
+            statement = statement.where(columns.seq >= self.first)
         return self._fetch(statement, columns.seq, 0)
 
     def hashes(self) -> Iterator[RawRow]:
         """(seq, hash) of every record."""
         seq = audit_record.c.seq
-        statement = scoped(self.organization_id, seq, audit_record.c.hash).where(seq <= self.last).order_by(seq)
+        statement = scoped(self.organization_id, seq, audit_record.c.hash).where(*self._span(seq)).order_by(seq)
         return self._fetch(statement, seq, 0)
+
+    def _span(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """The first span takes whatever stands before position 1, too: nothing should."""
+        return [seq <= self.last, *([seq >= self.first] if self.first > 1 else [])]
 
     def _fetch(self, statement: Select[Any], seq: ColumnElement[int], place: int) -> Iterator[RawRow]:
         driver = self.connection.connection.dbapi_connection

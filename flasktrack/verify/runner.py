@@ -4,60 +4,102 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
+from concurrent.futures import Executor, Future
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Connection, Engine, func
 
 from flasktrack.core.times import format_time, utc_now
+from flasktrack.errors import InvalidFilter
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization, list_chains
-from flasktrack.store.reader import Head, list_erasures, read_head
+from flasktrack.store.reader import read_head
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
-from flasktrack.store.verifications import Verification, store_verification
-from flasktrack.verify.chain import ChainCheck, Problem
-from flasktrack.verify.continuity import Tape
-from flasktrack.verify.order import Range, restore_order
+from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, Verification, store_verification
+from flasktrack.trust.anchors import Anchors
+from flasktrack.trust.checkpoints import list_checkpoints
+from flasktrack.trust.keyring import Keyring
+from flasktrack.verify.chain import Problem
+from flasktrack.verify.continuity import Tape, current_seed
+from flasktrack.verify.order import restore_order
 from flasktrack.verify.report import findings
-from flasktrack.verify.roots import LeafRange, LeafTrail
+from flasktrack.verify.roots import roots
 from flasktrack.verify.rows import MAX_POSITION, Streams
-
-Ranges = npt.NDArray[np.int64]
-_NAMED_AT_ONCE = 500
+from flasktrack.verify.rules import continuity_problems, cut_with_head, erased, head_problems, untrusted
+from flasktrack.verify.seals import Claim, Seals, judge, read_claims
+from flasktrack.verify.seeds import known_checkpoint, seed_tape
+from flasktrack.verify.span import Scan, scan, scan_elsewhere, spans
 
 Progress = Callable[[int, int], None]
 """Called with the number of records checked so far, and of how many; may raise to cancel."""
 
+SPAN = 32_768
+"""Records that a worker reads at a time."""
+_AHEAD = 16  # spans in work or waiting to be put together: what they hold is what memory they take
+
+
+class Trust(NamedTuple):
+    """What a verification trusts beside the database: keys, and anchors where they are kept."""
+
+    keyring: Keyring
+    anchors: Anchors | None = None
+
+
+class _Outcome(NamedTuple):
+    mode: str
+    first: int
+    last: int
+    records: int
+    sealed: int
+    anchored: int
+    problems: list[Problem]
+
 
 def verify_organization(
-    engine: Engine, organization_id: str, *, started_by: str, progress: Progress | None = None, keep: bool = True
+    engine: Engine,
+    organization_id: str,
+    *,
+    started_by: str,
+    trust: Trust | None = None,
+    incremental: bool = False,
+    between: tuple[int, int] | None = None,
+    workers: Executor | None = None,
+    progress: Progress | None = None,
+    keep: bool = True,
 ) -> Verification:
-    """Check every record of an organization up to where it stands now, and keep the result as a row.
+    """Check the records of an organization up to where it stands now, and keep the result as a row.
 
-    `started_by` is an actor as type:id, or "command line". Raises UnknownOrganization, DatabaseError.
+    All of them; or with `incremental` those since the last verified checkpoint (all, where there is none that can be
+    built on); or those from one position to another. `started_by` is an actor as type:id, or "command line".
+    `workers` read spans of records side by side; they need a database that other processes reach.
+
+    Raises UnknownOrganization, DatabaseError, KeyringError, AnchorError, InvalidFilter for positions that can't be.
     """
-    if organization_id not in list_chains(engine):
+    if organization_id not in list_chains(engine) and not _anchored(trust, organization_id):
         get_organization(engine, organization_id)  # raises, and says which ones there are
     started_at, start = utc_now(), time.monotonic()
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        # In one snapshot: the upper end, the head that belongs to it, and the records.
-        problems, check = _check(connection, organization_id, progress)
+        # In one snapshot: the upper end, the head that belongs to it, the checkpoints and the records.
+        run = _Run(connection, organization_id, trust, workers, progress)
+        outcome = run.between(*between) if between else run.since_checkpoint() if incremental else run.everything()
     done = Verification(
         id=str(uuid.uuid4()),
         organization_id=organization_id,
         started_at=format_time(started_at),
         seconds=time.monotonic() - start,
         started_by=started_by,
-        first_seq=1 if check.records else 0,
-        last_seq=check.last_seq,
-        records=check.records,
-        sealed=0,
-        findings=findings(organization_id, problems),
+        first_seq=outcome.first,
+        last_seq=outcome.last,
+        records=outcome.records,
+        sealed=outcome.sealed,
+        findings=findings(organization_id, outcome.problems),
+        mode=outcome.mode,
+        anchored=outcome.anchored,
     )
     if keep:
         with writing(engine) as connection:
@@ -65,106 +107,162 @@ def verify_organization(
     return done
 
 
-def _check(connection: Connection, organization_id: str, progress: Progress | None) -> tuple[list[Problem], ChainCheck]:
-    seq = audit_record.c.seq
-    extent = scoped(organization_id, func.coalesce(func.max(seq), 0), func.count()).where(seq <= MAX_POSITION)
-    last, total = connection.execute(extent).one()
-    head = read_head(connection, organization_id)
-    streams = Streams(connection, organization_id, last)
-    tape = Tape()
-    try:
-        check = ChainCheck(tape, LeafTrail(LeafRange(1, ())))
-        with streams.fast_text():
-            check.read(
-                streams.records(), streams.links(), None if progress is None else lambda count: progress(count, total)
+def _anchored(trust: Trust | None, organization_id: str) -> bool:
+    return bool(trust is not None and trust.anchors is not None and trust.anchors.read(organization_id))
+
+
+class _Run:
+    """One verification, in one snapshot of the database."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        organization_id: str,
+        trust: Trust | None,
+        workers: Executor | None,
+        progress: Progress | None,
+    ) -> None:
+        self.connection = connection
+        self.organization_id = organization_id
+        self.workers = workers
+        self.progress = progress
+        seq = audit_record.c.seq
+        extent = scoped(organization_id, func.coalesce(func.max(seq), 0)).where(seq <= MAX_POSITION)
+        self.last = int(connection.execute(extent).scalar_one())
+        self.head = read_head(connection, organization_id)
+        self.claims, self.note_problems = self._read_claims(trust)
+
+    def everything(self) -> _Outcome:
+        """Every record, and every checkpoint and anchor."""
+        tape = Tape()
+        try:
+            found = self._scan(1, {claim.size for claim in self.claims}, tape)
+            problems = self._problems(found, tape, [])
+        finally:
+            tape.close()
+        seals = judge(self.claims, found.last, dict(roots(found.leaves)), found.doubtful_from)
+        problems += self._sealing_problems(seals, problems)
+        first = 1 if found.records else 0
+        return _Outcome(FULL, first, found.last, found.records, seals.sealed, seals.anchored, problems)
+
+    def since_checkpoint(self) -> _Outcome:
+        """The records since the last checkpoint that a verification found in order, and the checkpoints since then.
+
+        The checkpoint's root is computed from the stored nodes of the tree, so they and the hashes of what is built
+        on are what was signed; what the older records hold is not looked at.
+        """
+        known = known_checkpoint(self.connection, self.organization_id, self.claims, self.last)
+        if known is None:
+            return self.everything()
+        tape = Tape()
+        try:
+            seed_tape(self.connection, self.organization_id, known.first, self.last, tape)
+            found = self._scan(known.first, {c.size for c in self.claims if c.size >= known.size}, tape)
+            problems = self._problems(found, tape, [(1, known.first - 1)])
+        finally:
+            tape.close()
+        newer = [claim for claim in self.claims if claim.size >= known.size]
+        seals = judge(newer, found.last, dict(roots(found.leaves, known.subtrees)), found.doubtful_from)
+        problems += self._sealing_problems(seals, problems)
+        return _Outcome(
+            INCREMENTAL, known.first, found.last, found.records, seals.sealed, seals.anchored, problems
+        )  # fmt: skip
+
+    def between(self, first: int, last: int) -> _Outcome:
+        """The records of a range, with the links and counts that lead into it."""
+        if not 1 <= first <= last:
+            raise InvalidFilter(f"There are no positions {first:,} to {last:,}.", "Give the lower one first: 10-20.")
+        end = min(last, self.last)
+        tape = Tape()
+        try:
+            if first > 1:
+                seed_tape(self.connection, self.organization_id, first, end, tape)
+            found = scan(self.connection, self.organization_id, first, end, (), tape, open_end=False)
+            problems = self._problems(found, tape, [(1, first - 1)] if first > 1 else [], with_head=False)
+        finally:
+            tape.close()
+        return _Outcome(RANGE, first, found.last, found.records, 0, 0, problems)
+
+    def _read_claims(self, trust: Trust | None) -> tuple[list[Claim], list[Problem]]:
+        stored = list_checkpoints(self.connection, self.organization_id)
+        if trust is None:
+            return read_claims("", (), stored, ())
+        anchors = trust.anchors.read(self.organization_id) if trust.anchors is not None else ()
+        if not stored and not anchors:
+            return [], []
+        keyring, name = trust.keyring, self.organization_id
+        return read_claims(keyring.origin(name), keyring.trusted(name), stored, anchors)
+
+    def _scan(self, first: int, wanted: set[int], tape: Tape) -> Scan:
+        """All positions from `first` on, by the workers if there are any."""
+        parts = spans(first, self.last, SPAN)
+        total = max(0, self.last - first + 1)
+        if self.workers is None or len(parts) < 2:
+            progress = self.progress
+            report = None if progress is None else lambda count: progress(count, max(total, count))
+            return scan(
+                self.connection, self.organization_id, first, self.last, wanted, tape, open_end=True, progress=report
             )
-            order = restore_order(check.suspects, check.gaps, check.last_seq, streams.hashes())
-        problems = [problem for problem in check.problems if not _cut_with_head(problem, head, check)]
-        problems = _erased(connection, organization_id, problems)
+        found: Scan | None = None
+        for part in self._in_parallel(self.workers, parts, wanted):
+            tape.add(part.tape)
+            part.tape = b""
+            if found is None:
+                found = part
+            else:
+                found.extend(part)
+            if self.progress is not None:
+                self.progress(found.records, total)
+        assert found is not None  # noqa: S101 (there are two parts at least)
+        return found
+
+    def _in_parallel(self, workers: Executor, parts: list[tuple[int, int]], wanted: set[int]) -> Iterator[Scan]:
+        """What the workers found, in order; not many spans ahead of what was taken."""
+        url = self.connection.engine.url.render_as_string(hide_password=False)
+        running: deque[Future[Scan]] = deque()
+        waiting = iter(parts)
+        try:
+            while True:
+                for first, last in waiting:
+                    sizes = tuple(size for size in wanted if first <= size <= last)
+                    arguments = (url, self.organization_id, first, last, sizes, last == self.last, current_seed())
+                    running.append(workers.submit(scan_elsewhere, *arguments))
+                    if len(running) == _AHEAD:
+                        break
+                if not running:
+                    return
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+
+    def _problems(
+        self, found: Scan, tape: Tape, before: list[tuple[int, int]], *, with_head: bool = True
+    ) -> list[Problem]:
+        """What is wrong with what was read; `before` are the positions that were not."""
+        hashes = Streams(self.connection, self.organization_id, found.first, found.last).hashes()
+        order = restore_order(found.suspects, found.gaps, found.last, hashes)
+        problems = [problem for problem in found.problems if not cut_with_head(problem, self.head, found)]
+        problems = erased(self.connection, self.organization_id, problems)
         problems += [Problem("record_missing", first, end) for first, end in order.missing]
         problems += [
             Problem("record_reordered", position, position, note=f"{order.moved[position]:,}")
             if position in order.moved
             else Problem("record_modified", position, position)
-            for position in check.modified
+            for position in found.modified
         ]
-        problems += _head_problems(head, check, bool(order.moved))
-        untrusted = _untrusted(check.gaps, check.modified)
-        problems += _continuity_problems(connection, organization_id, tape, untrusted)
-    finally:
-        tape.close()
-    return problems, check
-
-
-def _erased(connection: Connection, organization_id: str, problems: list[Problem]) -> list[Problem]:
-    """Sections that are gone are no fault where a sound record tells of their erasure."""
-    if not any(problem.code == "payload_missing" for problem in problems):
+        if with_head:
+            problems += head_problems(self.head, found, bool(order.moved))
+        ranges = untrusted([*before, *found.gaps], found.modified)
+        problems += [
+            problem
+            for problem in continuity_problems(self.connection, self.organization_id, tape, ranges)
+            if problem.seq >= found.first
+        ]
         return problems
-    erasures = list_erasures(connection, organization_id)
 
-    def judged(problem: Problem) -> Problem:
-        section = problem.section
-        for erasure in erasures:
-            if problem.code == "payload_missing" and section is not None and erasure.covers(problem.seq, section):
-                return problem._replace(code="payload_erased", note=f"{erasure.seq:,}")
-        return problem
-
-    return [judged(problem) for problem in problems]
-
-
-def _head_problems(head: Head | None, check: ChainCheck, moved: bool) -> Iterator[Problem]:
-    last = check.last_seq
-    if head is None:
-        if check.records:
-            yield Problem("head_mismatch", last, last, note=f"The chain's head is gone; the last record is {last:,}.")
-    elif type(head.size) is not int:  # SQLite keeps any value in any column
-        yield Problem("head_mismatch", last, last, note="The chain's head does not say how many records there are.")
-    elif head.size > last:
-        note = f"The chain's head counts {head.size:,} records, but there are records only up to {last:,}"
-        if not last:
-            note = f"The chain's head counts {head.size:,} records, but none is left"
-        elif not moved:
-            absent = f"{last + 1:,}\u2013{head.size:,} were" if head.size > last + 1 else f"{head.size:,} was"
-            note += f": {absent} cut off"
-        yield Problem("head_mismatch", last + 1, head.size, note=f"{note}.")
-    elif head.size < last:
-        note = f"The chain's head counts {head.size:,} records, but there are records up to {last:,}."
-        yield Problem("head_mismatch", head.size + 1, last, note=note)
-    elif check.last_hash is not None and head.hash != check.last_hash:
-        yield Problem("head_mismatch", last, last, note=f"The chain's head does not name the last record, {last:,}.")
-
-
-def _cut_with_head(problem: Problem, head: Head | None, check: ChainCheck) -> bool:
-    """Links left over from records that were cut off: the head tells of those already."""
-    size = head.size if head is not None and type(head.size) is int else 0
-    return problem.code == "link_mismatch" and check.last_seq < problem.seq <= size
-
-
-def _untrusted(gaps: list[Range], modified: list[int]) -> Ranges:
-    ranges = sorted([*gaps, *((seq, seq) for seq in modified)])
-    return np.array(ranges, dtype=np.int64).reshape(-1, 2)
-
-
-def _continuity_problems(
-    connection: Connection, organization_id: str, tape: Tape, untrusted: Ranges
-) -> Iterator[Problem]:
-    found = iter(tape.gaps(untrusted))
-    record = audit_record.c
-    while part := list(islice(found, _NAMED_AT_ONCE)):
-        names = {
-            row.seq: (f"{row.actor_type} {row.actor_id}", f"{row.entity_type} {row.entity_id}")
-            for row in connection.execute(
-                scoped(
-                    organization_id,
-                    record.seq,
-                    record.actor_type,
-                    record.actor_id,
-                    record.entity_type,
-                    record.entity_id,
-                ).where(record.seq.in_({position for _, position in part}))
-            )
-        }
-        for kind, position in part:
-            actor, entity = names[position]
-            code = "state_gap" if kind == "state" else "ordinal_gap"
-            yield Problem(code, position, position, note=actor if kind == "actor_seq" else entity)
+    def _sealing_problems(self, seals: Seals, problems: list[Problem]) -> list[Problem]:
+        """What notes, roots and sizes say; a tail that was cut needs no second finding from the head."""
+        if any(problem.code == "chain_truncated" for problem in seals.problems):
+            problems[:] = [p for p in problems if p.code != "head_mismatch" or p.seq <= self.last]
+        return [*self.note_problems, *seals.problems]

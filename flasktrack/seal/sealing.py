@@ -1,0 +1,122 @@
+"""Sealing: sign a checkpoint over everything that there is, once it is known to be sound (spec section 4).
+
+What is new since the last checkpoint is verified first, and the new tree must extend the one that was signed: so
+nobody gets a signature for a history that was rewritten. The note is stored with the tree's new nodes, then anchored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from flasktrack.core.checkpoint import Checkpoint, format_checkpoint
+from flasktrack.core.merkle import verify_consistency
+from flasktrack.core.note import format_note, sign_note
+from flasktrack.core.times import format_time, utc_now
+from flasktrack.errors import InvalidNote, SealRefused, TreeIncomplete
+from flasktrack.store.engine import writing
+from flasktrack.store.reader import Ledger
+from flasktrack.store.verifications import VERIFIED
+from flasktrack.trust.checkpoints import (
+    StoredCheckpoint,
+    latest_checkpoint,
+    list_checkpoints,
+    open_note,
+    store_checkpoint,
+)
+from flasktrack.trust.tree import StoredTree, extend_tree
+from flasktrack.verify.runner import Progress, Trust, verify_organization
+
+
+def seal(
+    engine: Engine,
+    organization_id: str,
+    trust: Trust,
+    *,
+    started_by: str,
+    clock: Callable[[], datetime] = utc_now,
+    progress: Progress | None = None,
+) -> StoredCheckpoint | None:
+    """Seal all records of an organization and return the checkpoint; the last one where nothing came since.
+
+    None where there is no record. Raises SealRefused where what is new is not sound, does not extend what was signed,
+    or was signed by keys that are not trusted here; KeyringError, AnchorError, UnknownOrganization.
+    """
+    ledger = Ledger(engine, organization_id)
+    keys = trust.keyring.signing_keys(organization_id)
+    head = ledger.head()
+    with engine.connect() as connection:
+        last = latest_checkpoint(connection, organization_id)
+    _check_last(trust, organization_id, last)
+    if head is not None and last is not None and head.size == last.size:
+        _anchor(engine, organization_id, trust)
+        return last
+    done = verify_organization(
+        engine, organization_id, started_by=started_by, trust=trust, incremental=True, progress=progress
+    )
+    if not done.records:
+        return None
+    if done.status != VERIFIED:
+        worst = next(finding for finding in done.findings if finding.severity == "error")
+        raise SealRefused(
+            f"{organization_id} was not sealed, since it is not intact: {worst.detail}",
+            "Nothing was signed. See the findings with: python -m flasktrack verify",
+        )
+    now = clock()
+    with writing(engine) as connection:
+        extend_tree(connection, organization_id, done.last_seq)
+        root = _extending_root(connection, organization_id, last, done.last_seq)
+        text = format_checkpoint(Checkpoint(trust.keyring.origin(organization_id), done.last_seq, root))
+        note = format_note(sign_note(text, keys, int(now.timestamp())))
+        sealed = StoredCheckpoint(organization_id, done.last_seq, root, note, format_time(now))
+        store_checkpoint(connection, sealed)
+    _anchor(engine, organization_id, trust)
+    return sealed
+
+
+def _check_last(trust: Trust, organization_id: str, last: StoredCheckpoint | None) -> None:
+    """Refuse to go on from a checkpoint that the keys at hand can't vouch for."""
+    if last is None:
+        return
+    keyring = trust.keyring
+    try:
+        opened = open_note(last.note, keyring.origin(organization_id), keyring.trusted(organization_id))
+    except InvalidNote as problem:
+        raise SealRefused(
+            f"The last checkpoint of {organization_id}, over {last.size:,} records, can't be built on: {problem.what}",
+            "Use the key directory that signed it, or take its public keys in with: python -m flasktrack keys trust",
+        ) from None
+    if (opened.checkpoint.size, opened.checkpoint.root) != (last.size, last.root):
+        raise SealRefused(
+            f"The last checkpoint of {organization_id} is not stored as it was signed.", "Run a verification."
+        )
+
+
+def _extending_root(connection: Connection, organization_id: str, last: StoredCheckpoint | None, size: int) -> bytes:
+    """The root at a size, which is shown to extend the last one that was signed."""
+    tree = StoredTree(connection, organization_id)
+    try:
+        root = tree.root(size)
+        proof = [] if last is None else tree.consistency_proof(last.size, size)
+    except TreeIncomplete as problem:
+        raise SealRefused(f"{organization_id} was not sealed: {problem.what}", problem.advice) from None
+    if last is not None and not verify_consistency(last.size, size, proof, last.root, root):
+        raise SealRefused(
+            f"{organization_id} was not sealed: its records do not extend the {last.size:,} that were sealed before.",
+            "Somebody rewrote them, or altered the stored tree. Run a full verification.",
+        )
+    return root
+
+
+def _anchor(engine: Engine, organization_id: str, trust: Trust) -> None:
+    """Write the anchors that are missing: of this checkpoint, and of those when the directory could not be written."""
+    if trust.anchors is None:
+        return
+    there = {anchor.size for anchor in trust.anchors.read(organization_id)}
+    with engine.connect() as connection:
+        stored = list_checkpoints(connection, organization_id)
+    for checkpoint in stored:
+        if checkpoint.size not in there:
+            trust.anchors.write(organization_id, checkpoint.size, checkpoint.note)

@@ -1,0 +1,98 @@
+"""What a verification that does not begin at the first record builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, select
+
+from flasktrack.errors import TreeIncomplete
+from flasktrack.store.schema import audit_payload, audit_record, verification
+from flasktrack.store.scope import scoped
+from flasktrack.store.verifications import RANGE, VERIFIED
+from flasktrack.trust.tree import StoredTree
+from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
+from flasktrack.verify.roots import CHUNK
+from flasktrack.verify.seals import Claim
+
+_CHUNK_LEVEL = CHUNK.bit_length() - 1
+
+
+class Known(NamedTuple):
+    """A checkpoint to build on: its size, the position to read from, and the tree's full subtrees before that."""
+
+    size: int
+    first: int
+    subtrees: list[bytes]
+    """One for each bit of the number of chunks before `first`, the largest first."""
+
+
+def known_checkpoint(connection: Connection, organization_id: str, claims: Sequence[Claim], last: int) -> Known | None:
+    """The newest checkpoint that a verification found in order; None where the stored tree does not give its root."""
+    rows = verification.c
+    statement = (
+        select(rows.sealed)
+        .where(rows.organization_id == organization_id, rows.status == VERIFIED, rows.mode != RANGE)
+        .order_by(rows.started_at.desc(), rows.id.desc())
+        .limit(1)
+    )
+    sealed = connection.execute(statement).scalar_one_or_none() or 0
+    same = [claim for claim in claims if claim.size == sealed <= last]
+    if not same:
+        return None
+    tree = StoredTree(connection, organization_id)
+    try:
+        if any(tree.root(sealed) != claim.root for claim in same):
+            return None
+        # One chunk more than need be: so the hash that the first new record links to is among those of the root.
+        chunks = max(0, sealed // CHUNK - 1)
+        subtrees, start = [], 0
+        for bit in reversed(range(chunks.bit_length())):
+            if chunks & 1 << bit:
+                subtrees.append(tree.subtree(_CHUNK_LEVEL + bit, start >> bit))
+                start += 1 << bit
+    except TreeIncomplete:
+        return None
+    return Known(sealed, chunks * CHUNK + 1, subtrees)
+
+
+def seed_tape(connection: Connection, organization_id: str, first: int, last: int, tape: Tape) -> None:
+    """Take down the last ordinals and states before `first` of the actors and entities that act from there on.
+
+    They stand at their own positions; what is found wrong with them is none of this run's business.
+    """
+    columns = audit_record.c
+    for kind in ("actor", "entity"):
+        type_, id_, ordinal = columns[f"{kind}_type"], columns[f"{kind}_id"], columns[f"{kind}_seq"]
+        acting = scoped(organization_id, type_, id_).where(columns.seq.between(first, last)).distinct()
+        for number, (type_name, id_name) in enumerate(connection.execute(acting).all()):
+            mine = and_(type_ == type_name, id_ == id_name, columns.seq < first)
+            statement = scoped(organization_id, columns.seq, ordinal).where(mine).order_by(ordinal.desc()).limit(1)
+            before = connection.execute(statement).one_or_none()
+            if before is None or type(before[1]) is not int:
+                continue
+            nobody = name_key("", f"{kind} {number}")  # the row's other half: a name that no record can hold
+            key = name_key(type_name, id_name)
+            if kind == "actor":
+                tape.write(key, nobody, before[0], before[1], 1, ABSENT, ABSENT)
+            else:
+                state = _last_state(connection, organization_id, mine)
+                tape.write(nobody, key, before[0], 1, before[1], ABSENT, state)
+
+
+def _last_state(connection: Connection, organization_id: str, mine: ColumnElement[bool]) -> int:
+    """The fingerprint of an entity's last recorded `after`."""
+    columns = audit_record.c
+    same = and_(audit_payload.c.organization_id == columns.organization_id, audit_payload.c.seq == columns.seq)
+    statement = (
+        scoped(organization_id, audit_payload.c.after)
+        .outerjoin_from(audit_record, audit_payload, same)
+        .where(mine, columns.after_digest.is_not(None))
+        .order_by(columns.entity_seq.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return ABSENT
+    return UNKNOWN if row[0] is None else fingerprint(row[0].encode("utf-8", "surrogatepass"))
