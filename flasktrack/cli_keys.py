@@ -74,7 +74,8 @@ def _trust(options: argparse.Namespace) -> int:
         added = keyring.trust(lines)
     except InvalidKey as problem:
         raise InvalidKey(f"{options.file}: {problem.what}", f"{problem.advice} No key was added.".strip()) from None
-    answer(options, {"added": added}, f"{added:,} keys are trusted that were not before.")
+    words = "1 key is trusted that was" if added == 1 else f"{added:,} keys are trusted that were"
+    answer(options, {"added": added}, f"{words} not before.")
     return SOUND
 
 

@@ -1,0 +1,64 @@
+"""Settings come from the environment, are checked, keep their secret, and stand in the documentation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flasktrack.errors import SettingsError
+from flasktrack.settings import DATA, HOME, Settings
+
+SECRET = "correct horse"
+
+
+def variables() -> set[str]:
+    """Every variable that the settings' source names."""
+    return set(re.findall(r"FLASKTRACK_\w+", (HOME / "flasktrack" / "settings.py").read_text(encoding="utf-8")))
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    defaults = Settings.from_environment({})
+    assert defaults == Settings()
+    assert defaults == Settings.from_environment(dict.fromkeys(variables(), ""))
+    assert (defaults.key_dir, defaults.key_passphrase, defaults.anchor_dir) == (DATA / "keys", None, None)
+    assert defaults.deployment == "flasktrack.local"
+
+
+def test_every_setting_comes_from_its_variable() -> None:
+    environment = {
+        "FLASKTRACK_DATABASE_URL": "sqlite:///x.db",
+        "FLASKTRACK_KEY_DIR": "/srv/keys",
+        "FLASKTRACK_KEY_PASSPHRASE": SECRET,
+        "FLASKTRACK_ANCHOR_DIR": "~/anchors",
+        "FLASKTRACK_DEPLOYMENT": "audit.lab.example.org",
+    }
+    expected = Settings(
+        "sqlite:///x.db", Path("/srv/keys"), SECRET, Path.home() / "anchors", "audit.lab.example.org"
+    )  # fmt: skip
+    assert Settings.from_environment(environment) == expected
+    assert set(environment) == variables()
+
+
+def test_the_passphrase_is_not_shown() -> None:
+    settings = Settings(key_passphrase=SECRET)
+    assert SECRET not in f"{settings!r}{settings}"
+
+
+@pytest.mark.parametrize("name", ["a", "flasktrack.local", "lab-1.example.org", "a" * 190])
+def test_a_deployment_has_a_host_like_name(name: str) -> None:
+    assert Settings(deployment=name).deployment == name
+
+
+@pytest.mark.parametrize(
+    "name", ["Lab", "a b", "a+b", "a/b", "a\n", ".a", "a.", "-a", "\u00e4", "a" * 191, "https://a"]
+)
+def test_a_name_that_no_key_could_have_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="FLASKTRACK_DEPLOYMENT"):
+        Settings(deployment=name)
+
+
+@pytest.mark.parametrize("variable", sorted(variables()))
+def test_every_setting_is_documented(variable: str) -> None:
+    assert f"| `{variable}` |" in (HOME / "docs" / "operating.md").read_text(encoding="utf-8")
