@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Select, Text, cast, insert, select, update
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Select, Text, cast, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from flasktrack.core.checkpoint import Checkpoint, parse_checkpoint
 from flasktrack.core.keys import VerifierKey
@@ -55,19 +56,22 @@ def store_checkpoint(connection: Connection, stored: StoredCheckpoint) -> None:
     Where the same one is kept already, lines that its note has gained (cosignatures) are added to the kept note.
     Raises CheckpointConflict where one of that size has another root, or a note that this one doesn't begin with.
     """
-    here = checkpoint.c.organization_id == stored.organization_id, checkpoint.c.size == stored.size
-    row = connection.execute(_select(stored.organization_id).where(here[1]).with_for_update()).one_or_none()
-    if row is None:
-        connection.execute(insert(checkpoint).values(**stored._asdict()))
-        return
-    kept = _stored(stored.organization_id, row)
-    if kept.root != stored.root or not stored.note.startswith(kept.note):
+    kept = _find(connection, stored.organization_id, stored.size)
+    if kept is None:
+        new = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(checkpoint)
+        connection.execute(new.on_conflict_do_nothing(), stored._asdict())  # PostgreSQL: another may be faster
+        kept = _find(connection, stored.organization_id, stored.size)
+    if kept is None or kept.root != stored.root or not stored.note.startswith(kept.note):
         raise CheckpointConflict(
             f"Another checkpoint over {stored.size:,} records of {stored.organization_id} is stored already.",
             "Run a verification: it says which of the two the records agree with.",
         )
     if kept.note != stored.note:
-        connection.execute(update(checkpoint).where(*here).values(note=stored.note))
+        connection.execute(
+            update(checkpoint)
+            .where(checkpoint.c.organization_id == stored.organization_id, checkpoint.c.size == stored.size)
+            .values(note=stored.note)
+        )
 
 
 def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey]) -> Opened:
@@ -88,6 +92,13 @@ def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey]) -> Opened
     if not signers:
         raise InvalidNote(f"Only keys that were retired before record {found.size:,} have signed the note.")
     return Opened(found, signers)
+
+
+def _find(connection: Connection, organization_id: str, size: int) -> StoredCheckpoint | None:
+    """The checkpoint over so many records, which nobody else may change meanwhile."""
+    statement = _select(organization_id).where(checkpoint.c.size == size).with_for_update()
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else _stored(organization_id, row)
 
 
 def _select(organization_id: str) -> Select[Any]:

@@ -51,18 +51,8 @@ def extend_tree(connection: Connection, organization_id: str, size: int) -> None
     while full := size >> level:
         first = _first_unstored(connection, organization_id, level, full)
         for start in range(first, full, _NODES_AT_ONCE):
-            _insert(
-                connection,
-                [
-                    {
-                        "organization_id": organization_id,
-                        "level": level,
-                        "position": position,
-                        "hash": tree.folded(level, position),
-                    }
-                    for position in range(start, min(start + _NODES_AT_ONCE, full))
-                ],
-            )
+            nodes = tree.folded(level, start, min(start + _NODES_AT_ONCE, full))
+            _insert(connection, organization_id, level, start, nodes)
         level += STEP
 
 
@@ -90,13 +80,16 @@ class StoredTree:
         """The proof that `second` records begin with the `first` ones. Raises ValueError unless 0 < first <= second."""
         return merkle.consistency_proof(first, second, self.subtree)
 
-    def folded(self, level: int, position: int) -> bytes:
-        """A node of a stored level, from the level below."""
-        start = position * BLOCK
-        return fold([self._node(level - STEP, below) for below in range(start, start + BLOCK)])
+    def folded(self, level: int, start: int, end: int) -> list[bytes]:
+        """Nodes start ... end - 1 of a stored level, from the level below, of which what they need is read at once."""
+        below = self._read(level - STEP, start * BLOCK, end * BLOCK)
+        return [
+            fold([below.get(child) or self._node(level - STEP, child) for child in range(first, first + BLOCK)])
+            for first in range(start * BLOCK, end * BLOCK, BLOCK)
+        ]
 
     def subtree(self, level: int, index: int) -> bytes:
-        """`merkle.Subtree`: folded from the nodes below it at a stored level, which are all of one block."""
+        """As `merkle.Subtree`: folded from the nodes below it at a stored level, which are all of one block."""
         between = level % STEP
         start = index << between
         return fold([self._node(level - between, position) for position in range(start, start + (1 << between))])
@@ -108,7 +101,7 @@ class StoredTree:
         if block is None:
             if len(self._blocks) >= _BLOCKS_KEPT:
                 self._blocks.clear()
-            block = self._blocks[level, number] = self._read(level, number * BLOCK)
+            block = self._blocks[level, number] = self._read(level, number * BLOCK, (number + 1) * BLOCK)
         if position not in block:
             if level == 0:
                 del self._blocks[level, number]  # it may be appended later
@@ -116,12 +109,12 @@ class StoredTree:
                     f"Record {position + 1:,} of {self.organization_id} is absent or holds no hash.",
                     "Run a full verification: it says what happened to the records.",
                 )
-            block[position] = self.folded(level, position)
+            [block[position]] = self.folded(level, position, position + 1)
         return block[position]
 
-    def _read(self, level: int, start: int) -> Block:
-        """What is there of a block; a hash that isn't one is not there."""
-        rows = self.connection.execute(self._select(level, start, start + BLOCK))
+    def _read(self, level: int, start: int, end: int) -> Block:
+        """What is there of nodes start ... end - 1 of a stored level; a hash that isn't one is not there."""
+        rows = self.connection.execute(self._select(level, start, end)).all()
         return {position: hash_ for position, hash_ in rows if hash_ is not None and len(hash_) == merkle.HASH_BYTES}
 
     def _select(self, level: int, start: int, end: int) -> Select[Any]:
@@ -156,7 +149,11 @@ def _first_unstored(connection: Connection, organization_id: str, level: int, fu
     return 0 if last is None else int(last) + 1
 
 
-def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Insert nodes; those that another process has stored meanwhile stay."""
+def _insert(connection: Connection, organization_id: str, level: int, start: int, nodes: list[bytes]) -> None:
+    """Insert nodes from a position on; those that another process has stored meanwhile stay."""
     new = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(tree_node)
+    rows = [
+        {"organization_id": organization_id, "level": level, "position": position, "hash": node}
+        for position, node in enumerate(nodes, start)
+    ]
     connection.execute(new.on_conflict_do_nothing(), rows)
