@@ -7,15 +7,14 @@ what to do). With --json, standard output is one JSON document and nothing else.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from flasktrack.cli_common import FAILED, NOT_SOUND, SOUND
+from flasktrack.cli_chain import add_chain_commands
+from flasktrack.cli_common import FAILED, SOUND, add_progress, progress_bar, progress_report
 from flasktrack.cli_common import answer as _answer
 from flasktrack.cli_common import database as _database
 from flasktrack.cli_keys import add_key_commands
@@ -81,16 +80,13 @@ def _parser() -> argparse.ArgumentParser:
 
     add_key_commands(commands, common)
 
-    verify = command("verify", _verify, "check every record, and say what is wrong")
-    verify.add_argument("--organization", metavar="ID", help="default: all")
-    verify.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
-    _add_progress(verify)
+    add_chain_commands(command)
 
     export = command("export", _export, "write the records that a filter selects to a file")
     export.add_argument("--organization", metavar="ID", required=True)
     export.add_argument("--format", choices=("csv", "jsonl"), required=True)
     export.add_argument("--output", metavar="FILE", type=Path, required=True)
-    _add_progress(export)
+    add_progress(export)
     filters = export.add_argument_group("filters", "repeatable ones are OR inside, AND between")
     filters.add_argument("--from", metavar="TIME", dest="from_", help="occurred at or after")
     filters.add_argument("--to", metavar="TIME", help="occurred before")
@@ -102,10 +98,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_progress(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--progress", action="store_true", help="report progress as JSON lines on standard error")
-
-
 _REPEATABLE = (
     ("actor", "TYPE:ID"),
     ("actor-type", "TYPE"),
@@ -114,20 +106,6 @@ _REPEATABLE = (
     ("entity-type", "TYPE"),
     ("outcome", "NAME"),
 )
-
-
-@contextmanager
-def _progress_bar(unit: str, *, scale: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error where that is a terminal; the callback takes how much is done, and of how much."""
-    from tqdm import tqdm
-
-    with tqdm(unit=unit, unit_scale=scale, disable=None, leave=False, delay=0.5) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total or None
-            bar.update(done - bar.n)
-
-        yield show
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -156,7 +134,7 @@ def _demo(options: argparse.Namespace) -> int:
         document = {"database": f"sqlite:///{target}", "changes": changes}
         _answer(options, document, f"{target} is a copy that an insider has altered:\n{shown}\n{see}")
         return SOUND
-    with _database(options, blank=True) as engine, _progress_bar("record") as progress:
+    with _database(options, blank=True) as engine, progress_bar("record") as progress:
         counts = load_sample_lab(engine, progress=progress)
     loaded = [{"organization_id": name, "records": count} for name, count in counts.items()]
     sentence = "\n".join(f"{name}: {count:,} records" for name, count in counts.items())
@@ -167,7 +145,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from flasktrack.capture.importing import import_file
 
-    with _database(options) as engine, _progress_bar("B", scale=True) as progress:
+    with _database(options) as engine, progress_bar("B", scale=True) as progress:
         result = import_file(
             engine,
             options.file,
@@ -187,49 +165,6 @@ def _import(options: argparse.Namespace) -> int:
     return SOUND
 
 
-def _verify(options: argparse.Namespace) -> int:
-    from flasktrack.store.organizations import list_chains
-    from flasktrack.store.verifications import VERIFIED
-    from flasktrack.verify.runner import verify_organization
-
-    done = []
-    with _database(options) as engine:
-        for chain in [options.organization] if options.organization else list_chains(engine):
-            with _progress_lines(options.progress) as progress:
-                done.append(verify_organization(engine, chain, started_by=options.by, progress=progress))
-    sentences = [_verdict(verification) for verification in done]
-    _answer(
-        options,
-        {"organizations": [verification.as_json() for verification in done]},
-        "\n".join(sentences) or "Nothing was checked: the database holds no organization.",
-    )
-    return SOUND if done and all(verification.status == VERIFIED for verification in done) else NOT_SOUND
-
-
-@contextmanager
-def _progress_lines(as_json: bool) -> Iterator[Callable[[int, int], None]]:
-    if not as_json:
-        with _progress_bar("record") as progress:
-            yield progress
-        return
-
-    def report(checked: int, total: int) -> None:
-        print(json.dumps({"checked": checked, "of": total}), file=sys.stderr, flush=True)
-
-    yield report
-
-
-def _verdict(verification: Any) -> str:
-    """A verification as people read it: the state with its scope, then each finding."""
-    words = {"verified": "verified", "broken": "BROKEN", "not_checked": "not checked"}
-    lines = [
-        f"{verification.organization_id}: {words[verification.status]} - {verification.records:,} records checked, "
-        f"{verification.sealed:,} sealed, {len(verification.findings):,} findings, in {verification.seconds:.1f} s"
-    ]
-    lines += [f"  {finding.severity}: {finding.detail} [{finding.code}]" for finding in verification.findings]
-    return "\n".join(lines)
-
-
 def _export(options: argparse.Namespace) -> int:
     from flasktrack.export.tables import export_records
     from flasktrack.insight.filter import RecordFilter
@@ -239,7 +174,7 @@ def _export(options: argparse.Namespace) -> int:
     given |= {"from": options.from_, "to": options.to, "seq": options.seq, "text": options.text}
     given["with_related"] = "1" if options.with_related else None
     params = {name: [value] if isinstance(value, str) else value for name, value in given.items() if value}
-    with _database(options) as engine, _progress_lines(options.progress) as progress:
+    with _database(options) as engine, progress_report(options.progress) as progress:
         zone = check_time_zone(get_organization(engine, options.organization).time_zone)
         chosen = RecordFilter.from_params(params, zone)
         result = export_records(

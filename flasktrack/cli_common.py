@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,3 +31,36 @@ def database(options: argparse.Namespace, *, blank: bool = False) -> Iterator[En
 def answer(options: argparse.Namespace, document: dict[str, Any], sentence: str) -> None:
     """Print the document where JSON is asked for, and otherwise the sentence."""
     print(json.dumps(document, indent=2, ensure_ascii=False) if options.json else sentence)
+
+
+def add_progress(command: argparse.ArgumentParser) -> None:
+    """Let a command report its progress to a program."""
+    command.add_argument("--progress", action="store_true", help="report progress as JSON lines on standard error")
+
+
+@contextmanager
+def progress_bar(unit: str, *, scale: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error where that is a terminal; the callback takes how much is done, and of how much."""
+    from tqdm import tqdm
+
+    with tqdm(unit=unit, unit_scale=scale, disable=None, leave=False, delay=0.5) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        yield show
+
+
+@contextmanager
+def progress_report(as_json: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar, or a line of JSON on standard error for each report."""
+    if not as_json:
+        with progress_bar("record") as progress:
+            yield progress
+        return
+
+    def report(checked: int, total: int) -> None:
+        print(json.dumps({"checked": checked, "of": total}), file=sys.stderr, flush=True)
+
+    yield report

@@ -71,6 +71,10 @@ class SealRefused(FlaskTrackError):
     """A checkpoint that was not signed, since what it would vouch for is not sound."""
 
 
+class NotIntact(SealRefused):
+    """A checkpoint that was not signed, since a verification of what it would cover found errors."""
+
+
 class ErasureRefused(FlaskTrackError):
     """Sections that can't be erased; nothing was."""
 

@@ -15,7 +15,7 @@ from flasktrack.core.checkpoint import Checkpoint, format_checkpoint
 from flasktrack.core.merkle import verify_consistency
 from flasktrack.core.note import format_note, sign_note
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import InvalidNote, SealRefused, TreeIncomplete
+from flasktrack.errors import InvalidNote, NotIntact, SealRefused, TreeIncomplete
 from flasktrack.store.engine import writing
 from flasktrack.store.reader import Ledger
 from flasktrack.store.verifications import VERIFIED
@@ -60,7 +60,7 @@ def seal(
         return None
     if done.status != VERIFIED:
         worst = next(finding for finding in done.findings if finding.severity == "error")
-        raise SealRefused(
+        raise NotIntact(
             f"{organization_id} was not sealed, since it is not intact: {worst.detail}",
             "Nothing was signed. See the findings with: python -m flasktrack verify",
         )
@@ -103,7 +103,7 @@ def _extending_root(connection: Connection, organization_id: str, last: StoredCh
     except TreeIncomplete as problem:
         raise SealRefused(f"{organization_id} was not sealed: {problem.what}", problem.advice) from None
     if last is not None and not verify_consistency(last.size, size, proof, last.root, root):
-        raise SealRefused(
+        raise NotIntact(
             f"{organization_id} was not sealed: its records do not extend the {last.size:,} that were sealed before.",
             "Somebody rewrote them, or altered the stored tree. Run a full verification.",
         )

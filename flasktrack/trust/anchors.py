@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flasktrack.core.note import MAX_NOTE_CHARACTERS
-from flasktrack.core.record import check_organization_id
+from flasktrack.core.record import check_organization_id, is_organization_id
 from flasktrack.errors import AnchorError
 
 _NAME = re.compile(r"[0-9]{20}\.note")
@@ -74,6 +74,15 @@ class Anchors:
         except OSError as problem:
             raise _cannot("read", folder, problem) from None
         return [Anchor(int(path.stem), _read(path), path) for path in paths]
+
+    def organizations(self) -> list[str]:
+        """The organizations that have anchors, by name. Raises AnchorError where the directory can't be read."""
+        try:
+            return sorted(folder.name for folder in self.directory.iterdir() if is_organization_id(folder.name))
+        except FileNotFoundError:
+            return []
+        except OSError as problem:
+            raise _cannot("read", self.directory, problem) from None
 
     def _folder(self, organization_id: str) -> Path:
         return self.directory / check_organization_id(organization_id)

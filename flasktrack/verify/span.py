@@ -6,7 +6,7 @@ down, so that spans can be read in any order, by any process on any machine that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -72,7 +72,7 @@ def scan(
     organization_id: str,
     first: int,
     last: int,
-    wanted: Iterable[int],
+    wanted: Collection[int],
     tape: Tape,
     *,
     open_end: bool,
@@ -83,7 +83,8 @@ def scan(
     What is known of ordinals and states goes onto `tape`. `open_end`: the chain ends here.
     """
     streams = Streams(connection, organization_id, first, last, open_end)
-    leaves = LeafRange(first, (size for size in wanted if first <= size <= last))
+    # Where no root is asked for, a span may begin anywhere.
+    leaves = LeafRange(first - (first - 1) % CHUNK, wanted) if not wanted else LeafRange(first, wanted)
     check = ChainCheck(tape, LeafTrail(leaves))
     with streams.fast_text():
         neighbour = streams.neighbour() if first > 1 else None

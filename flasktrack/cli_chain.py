@@ -1,0 +1,162 @@
+"""`verify`, `checkpoint` and `erase` (spec section 6): what is done with whole chains on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine
+
+from flasktrack.cli_common import NOT_SOUND, SOUND, add_progress, answer, database, progress_report
+from flasktrack.errors import InvalidFilter, NotIntact
+from flasktrack.settings import Settings
+from flasktrack.store.engine import writing
+from flasktrack.store.organizations import chain_sizes, list_chains
+from flasktrack.trust.anchors import Anchors
+from flasktrack.trust.keyring import Keyring
+from flasktrack.verify.runner import Trust
+
+_WORTH_A_POOL = 200_000  # records: below that, starting processes takes longer than what they save
+
+
+def add_chain_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the commands; `command` makes the parser of one, given its name, what runs it, and a summary."""
+    verify = command("verify", _verify, "check every record and checkpoint, and say what is wrong")
+    verify.add_argument("--organization", metavar="ID", help="default: all")
+    which = verify.add_mutually_exclusive_group()
+    which.add_argument("--incremental", action="store_true", help="only what came since the last verified checkpoint")
+    which.add_argument("--seq", metavar="A-B", help="only these positions")
+    verify.add_argument("--workers", metavar="N", type=int, help="processes; default: one a processor for large chains")
+    verify.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
+    add_progress(verify)
+
+    checkpoint = command("checkpoint", _checkpoint, "seal: verify what is new, then sign a checkpoint over everything")
+    checkpoint.add_argument("--organization", metavar="ID", help="default: all")
+    checkpoint.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
+
+    erase = command("erase", _erase, "remove sections of records by law; a record says which, why and by whom")
+    erase.add_argument("--organization", metavar="ID", required=True)
+    erase.add_argument("--seq", metavar="A-B", required=True, help="positions")
+    erase.add_argument("--section", metavar="NAME", action="append", required=True, help="before, after or context")
+    erase.add_argument("--reason", metavar="TEXT", required=True)
+    erase.add_argument("--actor", metavar="TYPE:ID", required=True, help="who erases")
+
+
+def trust_from(settings: Settings) -> Trust:
+    """The keys and anchors that the settings name."""
+    anchors = Anchors(settings.anchor_dir) if settings.anchor_dir is not None else None
+    return Trust(Keyring.from_settings(settings), anchors)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from flasktrack.store.verifications import VERIFIED
+    from flasktrack.verify.runner import verify_organization
+
+    trust = trust_from(Settings.from_environment())
+    between = _positions(options.seq) if options.seq else None
+    done = []
+    with database(options) as engine:
+        anchored = trust.anchors.organizations() if trust.anchors is not None else []
+        chains = [options.organization] if options.organization else sorted({*list_chains(engine), *anchored})
+        with _workers(options.workers, engine, chains) as workers:
+            for chain in chains:
+                with progress_report(options.progress) as progress:
+                    done.append(
+                        verify_organization(
+                            engine, chain, started_by=options.by, trust=trust, incremental=options.incremental,
+                            between=between, workers=workers, progress=progress,
+                        )
+                    )  # fmt: skip
+    answer(
+        options,
+        {"organizations": [verification.as_json() for verification in done]},
+        "\n".join(_verdict(verification) for verification in done)
+        or "Nothing was checked: the database holds no organization.",
+    )
+    return SOUND if done and all(verification.status == VERIFIED for verification in done) else NOT_SOUND
+
+
+@contextmanager
+def _workers(count: int | None, engine: Engine, chains: list[str]) -> Iterator[Executor | None]:
+    """A pool of processes; None where one process is asked for, or is faster."""
+    if count is None:
+        sizes = chain_sizes(engine)
+        large = max((sizes.get(chain, 0) for chain in chains), default=0) >= _WORTH_A_POOL
+        count = (os.cpu_count() or 1) if large else 1
+    if count < 1:
+        raise InvalidFilter(f"There can't be {count} workers.", "Give --workers 1 or more.")
+    if count == 1:
+        yield None
+        return
+    # Not forked: a copy of this process would share its database connections.
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _verdict(verification: Any) -> str:
+    """A verification as people read it: the state with its scope, then each finding."""
+    words = {"verified": "verified", "broken": "BROKEN", "not_checked": "not checked"}
+    scope = {"full": "", "incremental": f" since {verification.first_seq:,} only", "range": " of a range only"}
+    lines = [
+        f"{verification.organization_id}: {words[verification.status]} - {verification.records:,} records checked"
+        f"{scope[verification.mode]}, {verification.sealed:,} sealed, {verification.anchored:,} anchored, "
+        f"{len(verification.findings):,} findings, in {verification.seconds:.1f} s"
+    ]
+    lines += [f"  {finding.severity}: {finding.detail} [{finding.code}]" for finding in verification.findings]
+    return "\n".join(lines)
+
+
+def _checkpoint(options: argparse.Namespace) -> int:
+    from flasktrack.seal.sealing import seal
+
+    trust = trust_from(Settings.from_environment())
+    sealed, refused = [], []
+    with database(options) as engine:
+        for chain in [options.organization] if options.organization else list_chains(engine):
+            with progress_report(as_json=False) as progress:
+                try:
+                    checkpoint = seal(engine, chain, trust, started_by=options.by, progress=progress)
+                except NotIntact as problem:
+                    refused.append({"organization_id": chain, "problem": str(problem)})
+                    continue
+            if checkpoint is not None:
+                sealed.append({"organization_id": chain, "size": checkpoint.size, "note": checkpoint.note})
+    for refusal in refused:
+        print("flasktrack:", refusal["problem"], file=sys.stderr)
+    lines = [f"{one['organization_id']}: {one['size']:,} records sealed" for one in sealed]
+    document = {"checkpoints": sealed} | ({"refused": refused} if refused else {})
+    answer(options, document, "\n".join(lines) or "Nothing was sealed: there is no record.")
+    return NOT_SOUND if refused else SOUND
+
+
+def _erase(options: argparse.Namespace) -> int:
+    from flasktrack.store.erasure import erase
+
+    first, last = _positions(options.seq)
+    type_, _, id_ = options.actor.partition(":")
+    with database(options) as engine, writing(engine) as connection:
+        record = erase(
+            connection, options.organization, first, last, options.section, actor=(type_, id_), reason=options.reason
+        )
+    document = {"organization_id": options.organization, "seq": record.seq, "record_id": record.record_id}
+    erased = f"{' and '.join(options.section)} of the records {first:,} to {last:,}"
+    answer(options, document, f"{options.organization}: erased {erased}; record {record.seq:,} says so.")
+    return SOUND
+
+
+def _positions(text: str) -> tuple[int, int]:
+    """A-B, or a single position. Raises InvalidFilter."""
+    first, dash, last = text.partition("-")
+    if not (first.isascii() and first.isdigit() and ((last.isascii() and last.isdigit()) or not dash)):
+        raise InvalidFilter(f"{text[:60]!r} is no range of positions.", "Give --seq 10-20 or --seq 10.")
+    return int(first), int(last or first)
