@@ -5,7 +5,8 @@
 
 An Ed25519 key (type 0x01) signs a note's text. An ML-DSA-44 key (type 0x06) signs what a checkpoint's text says: the
 `cosigned_message` of C2SP tlog-cosignature; its signature is a time (8 bytes) and the FIPS 204 signature. Ed25519
-every verifier can check; ML-DSA-44 still holds when a quantum computer breaks Ed25519.
+every verifier can check; ML-DSA-44 still holds when a quantum computer breaks Ed25519. A witness's Ed25519 key (type
+0x04) signs a time and the text, so its signature has a time too; such a key is used for nothing else.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from flasktrack.core.checkpoint import parse_checkpoint
 from flasktrack.errors import InvalidKey, InvalidNote
 
 ED25519 = 0x01
+ED25519_COSIGNER = 0x04
 ML_DSA_44 = 0x06
+TIMED = (ED25519_COSIGNER, ML_DSA_44)
+"""Types whose signatures say when they were made."""
 KEY_ID_BYTES = 4
 MAX_TIME = 2**63 - 1
 
-_PUBLIC_BYTES = {ED25519: 32, ML_DSA_44: 1312}
+_PUBLIC_BYTES = {ED25519: 32, ED25519_COSIGNER: 32, ML_DSA_44: 1312}
 _TIME_BYTES = 8
 _LABEL = b"subtree/v1\n\x00"
 _NAME = re.compile(r"[^\s+]{1,255}")
@@ -65,11 +69,11 @@ class VerifierKey:
             if self.type == ED25519:
                 Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
                 return True
-            stamp, own = signature[:_TIME_BYTES], signature[_TIME_BYTES:]
-            time = int.from_bytes(stamp)
-            if len(stamp) != _TIME_BYTES or time > MAX_TIME:
-                return False
-            MLDSA44PublicKey.from_public_bytes(self.public).verify(own, cosigned_message(self.name, time, text))
+            time, own = signature_time(signature), signature[_TIME_BYTES:]
+            if self.type == ED25519_COSIGNER:
+                Ed25519PublicKey.from_public_bytes(self.public).verify(own, _timed_text(time, text))
+            else:
+                MLDSA44PublicKey.from_public_bytes(self.public).verify(own, cosigned_message(self.name, time, text))
         except (InvalidSignature, InvalidNote, ValueError):
             return False
         return True
@@ -77,23 +81,28 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key with the name under which it signs."""
+    """A private key with the name under which it signs; `cosigns`: as a witness's, which says when it signed."""
 
     name: str
     private: PrivateKey
+    cosigns: bool = False
 
     @property
     def verifier(self) -> VerifierKey:
         """Its public half."""
-        kind = ED25519 if isinstance(self.private, Ed25519PrivateKey) else ML_DSA_44
+        kind = ML_DSA_44
+        if isinstance(self.private, Ed25519PrivateKey):
+            kind = ED25519_COSIGNER if self.cosigns else ED25519
         return VerifierKey(self.name, kind, self.private.public_key().public_bytes_raw())
 
     def sign(self, text: str, time: int) -> bytes:
-        """Sign a note's text at a POSIX time in seconds (which an Ed25519 signature doesn't hold).
+        """Sign a note's text at a POSIX time in seconds (which an Ed25519 signature holds only as a witness's).
 
         Raises InvalidNote where an ML-DSA-44 key is to sign a text that is not a checkpoint.
         """
         if isinstance(self.private, Ed25519PrivateKey):
+            if self.cosigns:
+                return time.to_bytes(_TIME_BYTES) + self.private.sign(_timed_text(time, text))
             return self.private.sign(text.encode())
         return time.to_bytes(_TIME_BYTES) + self.private.sign(cosigned_message(self.name, time, text))
 
@@ -110,6 +119,14 @@ def parse_vkey(text: str) -> VerifierKey:
     if key is None or key.vkey != text:
         raise InvalidKey(f"{text[:60]!r} is not a vkey.", "A vkey is name+id+base64, as `keys show` prints it.")
     return key
+
+
+def signature_time(signature: bytes) -> int:
+    """When a signature of a type in `TIMED` was made, as a POSIX time. Raises ValueError where it can't be one."""
+    time = int.from_bytes(signature[:_TIME_BYTES])
+    if len(signature) < _TIME_BYTES or time > MAX_TIME:
+        raise ValueError("the signature has no time")
+    return time
 
 
 def cosigned_message(cosigner: str, time: int, text: str) -> bytes:
@@ -129,6 +146,11 @@ def cosigned_message(cosigner: str, time: int, text: str) -> bytes:
             checkpoint.root,
         )
     )
+
+
+def _timed_text(time: int, text: str) -> bytes:
+    """What a witness's Ed25519 key signs: the Ed25519 message of C2SP tlog-cosignature."""
+    return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
 def _short(value: bytes) -> bytes:

@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flasktrack.core.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint
-from flasktrack.core.keys import ED25519, ML_DSA_44, SigningKey, VerifierKey, parse_vkey
+from flasktrack.core.keys import (
+    ED25519,
+    ED25519_COSIGNER,
+    ML_DSA_44,
+    SigningKey,
+    VerifierKey,
+    parse_vkey,
+    signature_time,
+)
 from flasktrack.core.merkle import root, subtrees_of
 from flasktrack.core.note import Note, Signature, format_note, parse_note, sign_note, verified_signatures
 from flasktrack.errors import InvalidKey, InvalidNote
@@ -86,6 +94,40 @@ def test_an_ml_dsa_signature_holds_for_its_time_only() -> None:
     note = sign_note(format_checkpoint(_checkpoint()), [ML], 5)
     later = (6).to_bytes(8) + note.signatures[0].signature[8:]
     assert not ML.verifier.verifies(note.text, later)
+
+
+def test_a_witness_signs_the_time_and_the_text_as_tlog_cosignature_writes_them() -> None:
+    """The example of C2SP tlog-cosignature, byte for byte."""
+    text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"
+    private = Ed25519PrivateKey.generate()
+    witness = SigningKey("witness.example.com/w1", private, cosigns=True)
+    signature = witness.sign(text, 1679315147)
+    assert (signature[:8], len(signature)) == (bytes.fromhex("00000000641850cb"), 72)
+    assert signature_time(signature) == 1679315147
+    private.public_key().verify(signature[8:], f"cosignature/v1\ntime 1679315147\n{text}".encode())
+    assert witness.verifier.type == ED25519_COSIGNER
+    assert witness.verifier.verifies(text, signature)
+
+
+def test_a_witness_signature_holds_for_its_time_its_text_and_its_type_of_key_only() -> None:
+    private = Ed25519PrivateKey.generate()
+    witness = SigningKey("witness.example", private, cosigns=True)
+    plain = SigningKey("witness.example", private)
+    text = format_checkpoint(_checkpoint())
+    signature = witness.sign(text, 5)
+    assert not witness.verifier.verifies(text, (6).to_bytes(8) + signature[8:])
+    assert not witness.verifier.verifies(text.replace("\n4\n", "\n5\n"), signature)
+    assert not witness.verifier.verifies(text, plain.sign(text, 5))
+    assert not plain.verifier.verifies(text, signature[8:])
+    assert witness.verifier.key_id != plain.verifier.key_id
+    assert parse_vkey(witness.verifier.vkey) == witness.verifier
+
+
+@pytest.mark.parametrize("signature", [b"", bytes(7), b"\x80" + bytes(71), bytes(8)])
+def test_a_timed_signature_without_a_time_or_without_a_signature_does_not_verify(signature: bytes) -> None:
+    witness = SigningKey("witness.example", Ed25519PrivateKey.generate(), cosigns=True)
+    assert not witness.verifier.verifies(format_checkpoint(_checkpoint()), signature)
+    assert not ML.verifier.verifies(format_checkpoint(_checkpoint()), signature)
 
 
 def test_an_ml_dsa_key_signs_checkpoints_only() -> None:
