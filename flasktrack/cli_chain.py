@@ -39,6 +39,7 @@ def add_chain_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     checkpoint = command("checkpoint", _checkpoint, "seal: verify what is new, then sign a checkpoint over everything")
     checkpoint.add_argument("--organization", metavar="ID", help="default: all")
     checkpoint.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
+    add_progress(checkpoint)
 
     erase = command("erase", _erase, "remove sections of records by law; a record says which, why and by whom")
     erase.add_argument("--organization", metavar="ID", required=True)
@@ -123,7 +124,7 @@ def _checkpoint(options: argparse.Namespace) -> int:
     sealed, refused = [], []
     with database(options) as engine:
         for chain in [options.organization] if options.organization else list_chains(engine):
-            with progress_report(as_json=False) as progress:
+            with progress_report(options.progress) as progress:
                 try:
                     checkpoint = seal(engine, chain, trust, started_by=options.by, progress=progress)
                 except NotIntact as problem:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from flasktrack.errors import SettingsError
@@ -18,6 +19,8 @@ DEFAULT_DEPLOYMENT = "flasktrack.local"
 
 # A key's name has at most 255 bytes; a slash and an organization's id of up to 63 characters follow.
 _DEPLOYMENT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,188}[a-z0-9])?")
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ class Settings:
     key_passphrase: str | None = field(default=None, repr=False)
     anchor_dir: Path | None = None
     deployment: str = DEFAULT_DEPLOYMENT
+    verify_within: timedelta = timedelta(days=7)
+    seal_within: timedelta = timedelta(days=1)
+    """How old the last full verification and the last seal may be before pages warn."""
 
     def __post_init__(self) -> None:
         if not _DEPLOYMENT.fullmatch(self.deployment):
@@ -50,4 +56,14 @@ class Settings:
             key_passphrase=environment.get("FLASKTRACK_KEY_PASSPHRASE") or None,
             anchor_dir=Path(anchors).expanduser() if anchors else None,
             deployment=environment.get("FLASKTRACK_DEPLOYMENT") or DEFAULT_DEPLOYMENT,
+            verify_within=parse_duration(environment.get("FLASKTRACK_VERIFY_WITHIN") or "7d"),
+            seal_within=parse_duration(environment.get("FLASKTRACK_SEAL_WITHIN") or "1d"),
         )
+
+
+def parse_duration(text: str) -> timedelta:
+    """`90s`, `30m`, `6h` or `7d`. Raises SettingsError."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise SettingsError(f"{text[:40]!r} is no length of time.", "Give one such as 90s, 30m, 6h or 7d.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -6,29 +6,46 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from flasktrack.core.finding import ERROR, Finding
+from flasktrack.core.finding import ERROR, INFO, WARNING, Finding
 from flasktrack.store.verifications import Verification
 from flasktrack.ui.figures import palette, plotly_text, template, whole_numbers
 
 _LANES = {"records": 0, "findings": 1}
-_CHECKED, _ERROR, _WARNING = "#2e8b57", "#c0392b", "#c77700"
+_SEALED, _CHECKED, _ERROR, _WARNING = "#2e8b57", "#c9a227", "#c0392b", "#c77700"
 
 
 def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark: bool) -> go.Figure:
-    """The chain by position; a finding's customdata is its first position."""
+    """The chain by position; the customdata of a stretch, and of a finding, is its first position."""
     colours = palette(dark=dark)
     figure = go.Figure(layout={"template": template(dark=dark), "height": 150})
     end = max(size, done.last_seq, 1)
-    spans = [("checked", 1, done.last_seq, _CHECKED), ("not checked", done.last_seq + 1, size, colours.plain)]
+    spans = [
+        ("checked by an earlier verification", 1, done.first_seq - 1, colours.plain),
+        ("sealed and checked", done.first_seq, min(done.sealed, done.last_seq), _SEALED),
+        ("checked, not sealed", max(done.first_seq, done.sealed + 1), done.last_seq, _CHECKED),
+        ("not checked", done.last_seq + 1, size, colours.plain),
+    ]
+    heading = ["Where in the chain"]
     for name, first, last, colour in spans:
         if last >= first:
             figure.add_bar(
-                orientation="h", base=[first - 1], x=[last - first + 1], y=[_LANES["records"]], width=0.5,
-                marker={"color": colour, "opacity": 0.55}, hoverinfo="text",
-                hovertext=[f"{first:,} to {last:,}: {name}"], customdata=[[None]],
-            )  # fmt: skip
-    for severity, symbol, colour in ((True, "x", _ERROR), (False, "triangle-up", _WARNING)):
-        shown = [finding for finding in findings if (finding.severity == ERROR) is severity]
+                orientation="h",
+                base=[first - 1],
+                x=[last - first + 1],
+                y=[_LANES["records"]],
+                width=0.5,
+                marker={"color": colour},
+                hoverinfo="text",
+                hovertext=[f"{first:,} to {last:,}: {name}"],
+                customdata=[[first]],
+            )
+            heading.append(f'<span style="color:{colour}">■</span> {name} {last - first + 1:,}')  # fmt: skip
+    for severity, symbol, colour in (
+        (ERROR, "x", _ERROR),
+        (WARNING, "triangle-up", _WARNING),
+        (INFO, "circle", colours.plain),
+    ):
+        shown = [finding for finding in findings if finding.severity == severity]
         figure.add_scatter(
             mode="markers",
             cliponaxis=False,
@@ -40,7 +57,7 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
             customdata=[[finding.seq] for finding in shown],
         )
     figure.update_layout(
-        title_text="Where in the chain",
+        title_text="   ".join(heading),
         barmode="overlay",
         xaxis={"title_text": "Position", "range": [0, end], "tickformat": ",d", **whole_numbers(end)},
         yaxis={"tickvals": list(_LANES.values()), "ticktext": list(_LANES), "range": [-0.5, 1.5], "title_text": None},

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from flasktrack.core.finding import ERROR, WARNING
 from flasktrack.core.times import parse_time
 from flasktrack.insight.questions import Questions
-from flasktrack.store.verifications import BROKEN, VERIFIED, Verification, latest_verification
+from flasktrack.store.verifications import (
+    BROKEN,
+    FULL,
+    INCREMENTAL,
+    RANGE,
+    VERIFIED,
+    Verification,
+    list_verifications,
+)
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count
 from flasktrack.ui.theme import STATUS, Look
@@ -13,12 +23,19 @@ from flasktrack.ui.times import minute
 
 
 def chain_verdict(context: Context) -> tuple[Look, str]:
-    """The state of the organization's chain, and a sentence that says what it rests on (plain text)."""
+    """The state of the organization's chain, and a sentence that says what it rests on (plain text).
+
+    A verification of a range speaks for the chain only where it found an error.
+    """
     size = newest_position(context)
-    latest = latest_verification(context.engine, context.organization.id)
+    runs = list_verifications(context.engine, context.organization.id)
+    latest = next((run for run in runs if run.mode != RANGE or run.status == BROKEN), None)
     if latest is None:
         return STATUS["not_checked"], f"{count(size, 'record')}, never verified"
-    return STATUS[latest.status], describe(context, latest, size)
+    look = STATUS[latest.status]
+    if latest.mode == INCREMENTAL and latest.status == VERIFIED:
+        look = look._replace(word=f"Verified since {latest.first_seq:,}")  # never a full verdict
+    return look, describe(context, latest, size)
 
 
 def newest_position(context: Context) -> int:
@@ -28,18 +45,40 @@ def newest_position(context: Context) -> int:
 
 def describe(context: Context, done: Verification, size: int) -> str:
     """One verification in a sentence: what it found, of how many records, when, and what it can't speak for."""
-    when = minute(parse_time(done.started_at), context.zone)
+    started = parse_time(done.started_at)
+    when = f"{minute(started, context.zone)} ({ago(started)})"
     errors = sum(finding.severity == ERROR for finding in done.findings)
+    warnings = sum(finding.severity == WARNING for finding in done.findings)
+    which = count(done.records, "record")
+    if done.mode != FULL:
+        which = f"only the {which} from {done.first_seq:,} to {done.last_seq:,}"
     if done.status == BROKEN:
-        found = f"{count(errors, 'error')} in {count(done.records, 'record')} checked {when}"
+        found = f"{count(errors, 'error')} in {which} checked {when}"
     elif done.status == VERIFIED:
-        found = (
-            f"all {count(done.records, 'record')} checked {when}" if done.records > 1 else f"1 record checked {when}"
-        )
+        found = f"{'all ' if done.mode == FULL and done.records > 1 else ''}{which} checked {when}"
     else:
         found = f"there was nothing to check {when}"
-    warnings = sum(finding.severity == WARNING for finding in done.findings)
     found += f", {count(warnings, 'warning')}" if warnings else ""
-    found += f", {done.sealed:,} sealed"
+    if done.mode == RANGE:
+        return found
     since = size - done.last_seq
-    return f"{found}; {count(since, 'record')} since then not checked" if since > 0 else found
+    found += f"; {count(since, 'record')} since then not checked" if since > 0 else ""
+    return f"{found}; {_sealed(done, size)}"
+
+
+def _sealed(done: Verification, size: int) -> str:
+    if not done.sealed:
+        return "none sealed"
+    sealed = f"sealed through {done.sealed:,}"
+    sealed += f", anchored through {done.anchored:,}" if done.anchored else ", not anchored"
+    unsealed = size - done.sealed
+    return f"{sealed}, {unsealed:,} not yet sealed" if unsealed > 0 else sealed
+
+
+def ago(moment: datetime) -> str:
+    """How long ago that was, as one would say it."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{count(int(seconds // size), unit)} ago"
+    return "just now"

@@ -1,4 +1,4 @@
-"""Verify now: one verification of an organization at a time, beside the app, whoever starts it and looks."""
+"""Verify or seal now: one such job for an organization at a time, beside the app, whoever starts it and looks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EVERY = 0.5  # seconds between two looks at the progress
 
 
 class _Running:
-    """The verifications that run, or ended last, by database and organization."""
+    """The jobs that run, or ended last, by database and organization."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,12 +23,12 @@ class _Running:
     def get(self, context: Context) -> Job | None:
         return self._jobs.get(_key(context))
 
-    def start(self, context: Context) -> None:
+    def start(self, context: Context, *command: str) -> None:
         with self._lock:
             job = self._jobs.get(_key(context))
             if job is None or not job.running:
-                arguments = ("verify", "--organization", context.organization.id, "--by", context.principal)
-                self._jobs[_key(context)] = Job(context.engine, *arguments)
+                who = ("--organization", context.organization.id, "--by", context.principal)
+                self._jobs[_key(context)] = Job(context.engine, *command, *who)
 
 
 def _key(context: Context) -> tuple[str, str]:
@@ -41,19 +41,30 @@ def _running() -> _Running:
 
 
 def verify_now(context: Context) -> None:
-    """Draw the button, or the progress of the verification that runs; its end draws the page anew."""
+    """Draw the buttons, or the progress of the job that runs; its end draws the page anew."""
     job = _running().get(context)
     if job is not None and job.running:
         st.fragment(_progress, run_every=_EVERY)(job)
         return
-    st.button(
-        "Verify now", type="primary", icon=":material/fact_check:", on_click=_running().start, args=(context,),
-        help="Checks every record that there is now. The result is kept, with your name.",
-    )  # fmt: skip
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Verify now", type="primary", icon=":material/fact_check:",
+            on_click=_running().start, args=(context, "verify"),
+            help="Checks every record and checkpoint that there is now. The result is kept, with your name.",
+        )  # fmt: skip
+        st.button(
+            "Verify what is new", icon=":material/update:",
+            on_click=_running().start, args=(context, "verify", "--incremental"),
+            help="Checks only what came since the last verified checkpoint. Faster, and no full verdict.",
+        )  # fmt: skip
+        st.button(
+            "Seal now", icon=":material/lock:", on_click=_running().start, args=(context, "checkpoint"),
+            help="Verifies what is new, and signs a checkpoint over everything that there is.",
+        )  # fmt: skip
     if job is not None and job.cancelled:
-        st.info("The last verification was cancelled; nothing of it was kept.", icon=":material/info:")
+        st.info("That was cancelled; nothing of it was kept.", icon=":material/info:")
     elif job is not None and job.problem is not None:
-        st.error(f"The verification could not be done: {literal(job.problem)}", icon=":material/error:")
+        st.error(f"That could not be done: {literal(job.problem)}", icon=":material/error:")
 
 
 def _progress(job: Job) -> None:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from datetime import UTC, datetime
 
 import pandas as pd
 import streamlit as st
 
 from flasktrack.core.times import parse_time
-from flasktrack.store.verifications import Verification, list_verifications
+from flasktrack.settings import Settings
+from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, VERIFIED, Verification, list_verifications
+from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.ui import address
 from flasktrack.ui.charts import clickable_table, draw_figure, table_height
+from flasktrack.ui.checkpoint_table import draw_checkpoints
 from flasktrack.ui.coverage import coverage
+from flasktrack.ui.findings import MOST_FINDINGS, draw_findings
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count, literal
-from flasktrack.ui.theme import SEVERITY, STATUS, is_dark
+from flasktrack.ui.text import count
+from flasktrack.ui.theme import STATUS, is_dark
 from flasktrack.ui.times import minute
-from flasktrack.ui.verdict import describe, newest_position
+from flasktrack.ui.verdict import ago, describe, newest_position
 from flasktrack.ui.verify_now import verify_now
 
-MOST_FINDINGS = 1000
 _ANSWERS = {
     "verified": "The history is intact",
     "broken": "The history is not intact",
     "not_checked": "Nothing is proved yet",
 }
+_SCOPES = {"full": "all", "incremental": "since {:,}", "range": "{:,} to {:,}"}
 
 
 def main() -> None:
@@ -34,7 +38,7 @@ def main() -> None:
     runs = list_verifications(context.engine, context.organization.id)
     size = newest_position(context)
     shown = _chosen(runs)
-    _answer(context, shown, size, latest=shown is not None and shown == runs[0])
+    _answer(context, shown, size, runs, latest=shown is not None and shown == runs[0])
     verify_now(context)
     if shown is None:
         return
@@ -42,13 +46,14 @@ def main() -> None:
         _where(shown, size)
     opened = address.position("record")
     if opened is None:
-        _findings(shown)
+        draw_findings(shown)
     else:
-        left, right = st.columns([1, 1])
+        left, right = st.columns(2)
         with left:
-            _findings(shown)
+            draw_findings(shown)
         with right:
             record_detail(context, opened)
+    draw_checkpoints(context)
     _history(context, runs, shown)
 
 
@@ -63,22 +68,40 @@ def _chosen(runs: list[Verification]) -> Verification | None:
     raise address.InvalidAddress("run", "is no verification of this organization, or an old one that is not listed")
 
 
-def _answer(context: Context, shown: Verification | None, size: int, *, latest: bool) -> None:
+def _answer(context: Context, shown: Verification | None, size: int, runs: list[Verification], *, latest: bool) -> None:
     """The verdict, and what it can't speak for."""
     if shown is None:
         look, said = STATUS["not_checked"], _never(size)
         answer = _ANSWERS["not_checked"]
     else:
         look, answer = STATUS[shown.status], _ANSWERS[shown.status]
+        if shown.status == VERIFIED and shown.mode != FULL:  # never a full verdict for a part
+            answer = "What is new is intact" if shown.mode == INCREMENTAL else "This range is intact"
         said = f"Started by {shown.started_by}, took {_seconds(shown)}."
         if not latest:  # of the latest one, the page's head says what it rests on
             answer = f"An earlier verification: {answer[0].lower()}{answer[1:]}"
             said = f"{describe(context, shown, size)}. {said}"
     st.markdown(f"### :{look.colour}[{look.icon} {answer}]")
     st.text(said[0].upper() + said[1:])
-    if shown is not None and not shown.sealed:
+    if shown is not None and size:
+        _warn(context, shown, size, runs)
+
+
+def _warn(context: Context, shown: Verification, size: int, runs: list[Verification]) -> None:
+    """Say what makes the verdict weaker than it looks."""
+    settings = Settings.from_environment()
+    now = datetime.now(UTC)
+    full = next((parse_time(run.started_at) for run in runs if run.mode == FULL), None)
+    if full is None or now - full > settings.verify_within:
+        last = "never" if full is None else ago(full)
+        st.warning(f"The last full verification was {last}. Verify now.", icon=":material/schedule:")
+    with context.engine.connect() as connection:
+        sealed = latest_checkpoint(connection, context.organization.id)
+    if sealed is not None and sealed.size < size and now - parse_time(sealed.created_at) > settings.seal_within:
+        st.warning(f"The last seal was {ago(parse_time(sealed.created_at))}. Seal now.", icon=":material/schedule:")
+    if not shown.sealed and shown.mode != RANGE:
         st.caption(
-            "0 sealed: nobody has signed this chain yet. Whoever can rewrite the whole database could have made all "
+            "None sealed: nobody has signed this chain yet. Whoever can rewrite the whole database could have made all "
             "its hashes anew; a verification can't rule that out until records are sealed."
         )
 
@@ -103,43 +126,6 @@ def _open(data: list[int | None]) -> None:
         address.write(record=int(data[0]))
 
 
-def _findings(shown: Verification) -> None:
-    """What was found, in plain words; a click opens the record."""
-    if not shown.findings:
-        st.success("No findings.", icon=":material/check_circle:") if shown.records else None
-        return
-    kinds = Counter(SEVERITY[finding.severity].word.lower() for finding in shown.findings)
-    total = " and ".join(count(number, kind) for kind, number in kinds.items())
-    more = f"; the first {MOST_FINDINGS:,} are listed" if len(shown.findings) > MOST_FINDINGS else ""
-    st.markdown(f"**{literal(total)}**{more}. A click opens the record.")
-    listed = shown.findings[:MOST_FINDINGS]
-    frame = pd.DataFrame(
-        [
-            (
-                f"{'✕' if finding.severity == 'error' else '▲'} {SEVERITY[finding.severity].word}",
-                f"{finding.seq:,}" if finding.seq == finding.seq_end else f"{finding.seq:,} to {finding.seq_end:,}",
-                finding.detail,
-                finding.code,
-            )
-            for finding in listed
-        ],
-        columns=["severity", "where", "detail", "code"],
-    )
-    column = st.column_config
-    clickable_table(
-        frame,
-        f"findings_{shown.id}",
-        lambda row: address.write(record=listed[row].seq),
-        height=table_height(len(frame), 400),
-        column_config={
-            "severity": column.TextColumn("Severity", width=90),
-            "where": column.TextColumn("Position", width=120),
-            "detail": column.TextColumn("What is wrong", width=610),
-            "code": column.TextColumn("Code", width=130),
-        },
-    )
-
-
 def _history(context: Context, runs: list[Verification], shown: Verification) -> None:
     """Every verification that was run; a click shows one."""
     st.markdown(f"**Verifications** ({len(runs):,}{', the newest' if len(runs) == 100 else ''})")
@@ -148,6 +134,7 @@ def _history(context: Context, runs: list[Verification], shown: Verification) ->
             (
                 "▸" if run.id == shown.id else "",
                 STATUS[run.status].word,
+                _SCOPES[run.mode].format(run.first_seq, run.last_seq),
                 minute(parse_time(run.started_at), context.zone),
                 run.started_by,
                 run.records,
@@ -157,7 +144,7 @@ def _history(context: Context, runs: list[Verification], shown: Verification) ->
             )
             for run in runs
         ],
-        columns=["shown", "status", "started", "by", "records", "sealed", "findings", "seconds"],
+        columns=["shown", "status", "scope", "started", "by", "records", "sealed", "findings", "seconds"],
     )
     column = st.column_config
     clickable_table(
@@ -168,6 +155,7 @@ def _history(context: Context, runs: list[Verification], shown: Verification) ->
         column_config={
             "shown": column.TextColumn("", width=30),
             "status": column.TextColumn("Result", width=90),
+            "scope": column.TextColumn("Scope", width=140),
             "started": column.TextColumn(f"Started ({context.zone.key})", width=190),
             "by": column.TextColumn("By", width=170),
             "records": column.NumberColumn("Records", format="localized", width=90),
