@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from flasktrack.errors import SettingsError
+from flasktrack.errors import Settings
 from flasktrack.settings import DATA, HOME, Settings
 
 SECRET = "correct horse"
@@ -33,12 +34,26 @@ def test_every_setting_comes_from_its_variable() -> None:
         "FLASKTRACK_KEY_PASSPHRASE": SECRET,
         "FLASKTRACK_ANCHOR_DIR": "~/anchors",
         "FLASKTRACK_DEPLOYMENT": "audit.lab.example.org",
+        "FLASKTRACK_VERIFY_WITHIN": "36h",
+        "FLASKTRACK_SEAL_WITHIN": "90m",
     }
     expected = Settings(
-        "sqlite:///x.db", Path("/srv/keys"), SECRET, Path.home() / "anchors", "audit.lab.example.org"
-    )  # fmt: skip
+        "sqlite:///x.db",
+        Path("/srv/keys"),
+        SECRET,
+        Path.home() / "anchors",
+        "audit.lab.example.org",
+        timedelta(hours=36),
+        timedelta(minutes=90),
+    )
     assert Settings.from_environment(environment) == expected
     assert set(environment) == variables()
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "0d", "1.5h", "-1h", "1w", "\u0667d", "7d 2h", "9999999d"])
+def test_a_length_of_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="no length of time"):
+        parse_duration(text)
 
 
 def test_the_passphrase_is_not_shown() -> None:
