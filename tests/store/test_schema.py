@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, Text, inspect
+from sqlalchemy import Engine, Text, inspect, text
 from sqlalchemy.dialects.postgresql import BYTEA, TIMESTAMP
+from sqlalchemy.exc import DBAPIError
 
 from flasktrack.core.record import Record
-from flasktrack.store.engine import VERSION_TABLE, initialize
+from flasktrack.errors import SchemaError
+from flasktrack.store import migrations
+from flasktrack.store.engine import VERSION_TABLE, check_schema, initialize, open_engine, writing
 from flasktrack.store.schema import metadata
+from flasktrack.store.verifications import list_verifications
+from flasktrack.trust.checkpoints import list_checkpoints
 from tests.store.samples import NORTHWIND, event, everything, organizations, record
 
 SECTIONS = ("before", "after", "context")
@@ -34,6 +42,13 @@ BINARY = [
     *(("audit_payload", f"{section}_salt") for section in SECTIONS),
     ("chain_head", "hash"),
     ("checkpoint", "root"),
+    ("tree_node", "hash"),
+]
+OF_THE_FIRST_VERSION = [
+    f"INSERT INTO checkpoint VALUES ('{NORTHWIND}', 7, :root, 'a note', '2026-11-24T05:06:07.123456Z')",
+    "INSERT INTO verification (id, organization_id, started_at, seconds, started_by, first_seq, last_seq, records, "
+    f"sealed, status, findings) VALUES ('v-1', '{NORTHWIND}', '2026-11-24T05:06:07.123456Z', 0.5, 'user:qa', "
+    "1, 7, 7, 0, 'verified', '[]')",
 ]
 
 
@@ -60,6 +75,8 @@ def test_keys_keep_positions_ids_and_links_apart(engine: Engine) -> None:
         for table in ("audit_record", "audit_payload"):
             assert look.get_pk_constraint(table)["constrained_columns"] == ["organization_id", "seq"]
         assert look.get_pk_constraint("chain_head")["constrained_columns"] == ["organization_id"]
+        assert look.get_pk_constraint("checkpoint")["constrained_columns"] == ["organization_id", "size"]
+        assert look.get_pk_constraint("tree_node")["constrained_columns"] == ["organization_id", "level", "position"]
         unique = {tuple(found["column_names"]) for found in look.get_unique_constraints("audit_record")}
     assert unique == {("organization_id", "prev_hash"), ("organization_id", "record_id")}
 
@@ -69,8 +86,8 @@ def test_times_are_the_databases_own_where_it_has_them_and_hashes_are_binary(eng
     with engine.connect() as connection:
         look = inspect(connection)
         types = {
-            (table, column["name"]): column["type"] for table in SPEC for column in look.get_columns(table)
-        }  # fmt: skip
+            (table, found["name"]): found["type"] for table in metadata.tables for found in look.get_columns(table)
+        }
     for place in TIMES:
         found = types[place]
         assert isinstance(found, TIMESTAMP) and found.timezone if postgresql else isinstance(found, Text)
@@ -78,15 +95,50 @@ def test_times_are_the_databases_own_where_it_has_them_and_hashes_are_binary(eng
         assert isinstance(types[place], BYTEA) if postgresql else str(types[place]) == "BLOB"
 
 
-@pytest.mark.parametrize("table", ["audit_record", "audit_payload"])
-def test_sqlite_keeps_records_in_order_of_their_position(sqlite_engine: Engine, table: str) -> None:
+@pytest.mark.parametrize(
+    ("table", "order"), [("audit_record", "seq"), ("audit_payload", "seq"), ("tree_node", "level, position")]
+)
+def test_sqlite_keeps_records_and_nodes_in_order_of_their_position(
+    sqlite_engine: Engine, table: str, order: str
+) -> None:
     with sqlite_engine.connect() as connection:
         made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).scalar_one()
         plan = connection.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE organization_id = 'x' ORDER BY seq"
+            f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE organization_id = 'x' ORDER BY {order}"
         ).all()
     assert "WITHOUT ROWID" in made
     assert not any("TEMP B-TREE" in row[-1] for row in plan)
+
+
+def test_a_database_of_the_first_version_is_upgraded_with_all_it_holds(database_url: str) -> None:
+    engine = open_engine(database_url)
+    upgrade(engine, "0001")
+    organizations(engine)
+    with writing(engine) as connection:
+        for statement in OF_THE_FIRST_VERSION:
+            connection.execute(text(statement), {"root": bytes(32)})
+    with pytest.raises(SchemaError, match="older schema 0001"):
+        check_schema(engine)
+    initialize(engine)
+    check_schema(engine)
+    (done,) = list_verifications(engine, NORTHWIND)
+    assert (done.id, done.last_seq, done.mode, done.anchored) == ("v-1", 7, "full", 0)
+    with engine.connect() as connection:
+        assert [stored.note for stored in list_checkpoints(connection, NORTHWIND)] == ["a note"]
+    with pytest.raises(DBAPIError, match="append-only"), writing(engine) as connection:
+        connection.execute(text("DELETE FROM checkpoint"))
+    assert record(engine, event(1))[0].seq == 1
+    engine.dispose()
+
+
+def upgrade(engine: Engine, version: str) -> None:
+    """As `initialize`, but no further than to a version."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("path_separator", "os")
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
 
 
 def test_init_can_be_repeated_and_changes_nothing(engine: Engine) -> None:

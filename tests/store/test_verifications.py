@@ -12,7 +12,10 @@ from flasktrack.store.engine import writing
 from flasktrack.store.schema import verification
 from flasktrack.store.verifications import (
     BROKEN,
+    FULL,
+    INCREMENTAL,
     NOT_CHECKED,
+    RANGE,
     VERIFIED,
     Verification,
     latest_verification,
@@ -44,8 +47,10 @@ def store(engine: Engine, *done: Verification) -> None:
 
 
 def test_verifications_come_back_as_they_were_the_newest_first(engine: Engine) -> None:
-    broken = replace(SOUND, id="b", started_at="2026-11-24T05:06:07.123457Z", findings=(ERROR, WARNING))
-    oldest = replace(SOUND, id="z", started_at="1999-12-31T23:59:59.999999Z")
+    broken = replace(
+        SOUND, id="b", started_at="2026-11-24T05:06:07.123457Z", findings=(ERROR, WARNING), mode=INCREMENTAL
+    )
+    oldest = replace(SOUND, id="z", started_at="1999-12-31T23:59:59.999999Z", anchored=2**40)
     theirs = replace(SOUND, id="c", organization_id=SOUTHPORT, started_at="2030-01-01T00:00:00.000000Z")
     store(engine, broken, theirs, SOUND, oldest)
     assert list_verifications(engine, NORTHWIND) == [broken, SOUND, oldest]
@@ -83,7 +88,9 @@ def test_the_status_follows_from_the_findings_and_the_count(
 
 
 def test_the_json_is_what_the_spec_names() -> None:
-    document = replace(SOUND, findings=(ERROR,)).as_json()
+    assert (SOUND.as_json()["mode"], SOUND.as_json()["anchored"]) == (FULL, 0)
+    document = replace(SOUND, findings=(ERROR,), mode=RANGE, anchored=12).as_json()
+    assert (document["mode"], document["anchored"]) == ("range", 12)
     assert document.keys() >= {"organization_id", "status", "records", "sealed", "findings"}
     assert document["findings"] == [
         {
