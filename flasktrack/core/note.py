@@ -49,10 +49,14 @@ def sign_note(text: str, keys: Iterable[SigningKey], time: int) -> Note:
 
 def format_note(note: Note) -> str:
     """The note as it is stored and sent."""
-    lines = (
-        f"\u2014 {line.name} {base64.b64encode(line.key_id + line.signature).decode()}\n" for line in note.signatures
+    return f"{note.text}\n{format_signatures(note.signatures)}"
+
+
+def format_signatures(signatures: Iterable[Signature]) -> str:
+    """Signature lines by themselves, as a witness answers."""
+    return "".join(
+        f"\u2014 {line.name} {base64.b64encode(line.key_id + line.signature).decode()}\n" for line in signatures
     )
-    return f"{note.text}\n{''.join(lines)}"
 
 
 def parse_note(stored: str) -> Note:
@@ -71,6 +75,14 @@ def parse_note(stored: str) -> Note:
     if format_note(note) != stored:
         raise InvalidNote("The note is not written as its content should be.")
     return note
+
+
+def parse_signatures(lines: str) -> tuple[Signature, ...]:
+    """Read signature lines. Raises InvalidNote for anything that `format_signatures` would not have written so."""
+    note = parse_note(f"\n\n{lines}")
+    if note.text != "\n":
+        raise InvalidNote("There is more than signature lines.")
+    return note.signatures
 
 
 def verified_signatures(note: Note, keys: Iterable[VerifierKey]) -> list[tuple[VerifierKey, Signature]]:

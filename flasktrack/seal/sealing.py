@@ -82,7 +82,8 @@ def _check_last(trust: Trust, organization_id: str, last: StoredCheckpoint | Non
         return
     keyring = trust.keyring
     try:
-        opened = open_note(last.note, keyring.origin(organization_id), keyring.trusted(organization_id))
+        keys = keyring.trusted(organization_id)
+        opened = open_note(last.note, keyring.origin(organization_id), keys, keyring.witnesses())
     except InvalidNote as problem:
         raise SealRefused(
             f"The last checkpoint of {organization_id}, over {last.size:,} records, can't be built on: {problem.what}",

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Select, Text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flasktrack.core.checkpoint import Checkpoint, parse_checkpoint
-from flasktrack.core.keys import VerifierKey
-from flasktrack.core.note import parse_note, verified_signatures
+from flasktrack.core.keys import TIMED, VerifierKey, signature_time
+from flasktrack.core.note import Signature, format_signatures, parse_note, verified_signatures
 from flasktrack.errors import CheckpointConflict, InvalidNote
 from flasktrack.store.schema import Position, Time, checkpoint
 from flasktrack.trust.keyring import TrustedKey
@@ -30,11 +30,19 @@ class StoredCheckpoint(NamedTuple):
     created_at: str
 
 
+class Cosigner(NamedTuple):
+    """A witness's key, and when it cosigned (POSIX time, in seconds, by the witness's clock)."""
+
+    key: VerifierKey
+    time: int
+
+
 class Opened(NamedTuple):
-    """What a note says, and the trusted keys that say it."""
+    """What a note says, the trusted keys that say it, and the witnesses that saw it extend all that was before."""
 
     checkpoint: Checkpoint
     signers: tuple[VerifierKey, ...]
+    cosigners: tuple[Cosigner, ...] = ()
 
 
 def list_checkpoints(connection: Connection, organization_id: str) -> list[StoredCheckpoint]:
@@ -74,10 +82,29 @@ def store_checkpoint(connection: Connection, stored: StoredCheckpoint) -> None:
         )
 
 
-def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey]) -> Opened:
+def add_cosignatures(connection: Connection, organization_id: str, size: int, lines: Iterable[Signature]) -> int:
+    """Add verified signatures to a stored checkpoint's note, in the caller's write transaction; how many were new.
+
+    A key that has signed the note already signs it no second time. Raises InvalidNote where the note can't take more,
+    CheckpointConflict where there is no such checkpoint.
+    """
+    kept = _find(connection, organization_id, size)
+    if kept is None:
+        raise CheckpointConflict(f"{organization_id} has no checkpoint over {size:,} records.", "Nothing was added.")
+    signed = {(line.name, line.key_id) for line in parse_note(kept.note).signatures}
+    new = {(line.name, line.key_id): line for line in lines if (line.name, line.key_id) not in signed}
+    if new:
+        note = kept.note + format_signatures(new.values())
+        parse_note(note)
+        store_checkpoint(connection, kept._replace(note=note))
+    return len(new)
+
+
+def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey], witnesses: Iterable[VerifierKey] = ()) -> Opened:
     """Read a checkpoint's note, and check who signed it.
 
-    A key that was retired is trusted for sizes up to the one at which it was. Unknown keys' signatures are ignored.
+    A key that was retired is trusted for sizes up to the one at which it was. Unknown keys' signatures are ignored,
+    and a witness's alone vouches for nothing.
     Raises InvalidNote where the note is malformed, of another origin, signed by no key that is trusted at its size,
     or wrongly by one that is known.
     """
@@ -86,12 +113,17 @@ def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey]) -> Opened
     if found.origin != origin:
         raise InvalidNote(f"The note is of {found.origin}, not of {origin}.")
     keys = list(trusted)
-    signed = dict.fromkeys(key for key, _ in verified_signatures(note, (known.key for known in keys)))
+    verified = verified_signatures(note, [*(known.key for known in keys), *witnesses])
+    signed = dict.fromkeys(key for key, _ in verified)
+    own = {known.key for known in keys}
+    if not own.intersection(signed):
+        raise InvalidNote("No trusted key has signed the note.")
     valid = {known.key for known in keys if known.until is None or found.size <= known.until}
     signers = tuple(key for key in signed if key in valid)
     if not signers:
         raise InvalidNote(f"Only keys that were retired before record {found.size:,} have signed the note.")
-    return Opened(found, signers)
+    times = {key: signature_time(line.signature) for key, line in verified if key not in own and key.type in TIMED}
+    return Opened(found, signers, tuple(Cosigner(key, time) for key, time in times.items()))
 
 
 def _find(connection: Connection, organization_id: str, size: int) -> StoredCheckpoint | None:

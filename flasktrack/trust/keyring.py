@@ -86,7 +86,8 @@ class Keyring:
         origin = self.origin(organization_id)
         own = self._public_keys() if self.exists() else []
         known = {key.public for key in own}  # a retired key stays so, even where `trust` has taken it in
-        taken_in = [key for key in self._taken_in() if key.name == origin and key.public not in known]
+        taken_in = [key for key in self._taken_in() if key.name == origin and self._seals(key)]
+        taken_in = [key for key in taken_in if key.public not in known]
         return [*self._named(own, organization_id), *(TrustedKey(key, None) for key in taken_in)]
 
     def own(self, organization_id: str) -> list[TrustedKey]:
@@ -95,7 +96,7 @@ class Keyring:
 
     def witnesses(self) -> list[VerifierKey]:
         """The keys taken in by `trust` under another name than this deployment's origins: they cosign."""
-        return [key for key in self._taken_in() if not self._is_origin(key.name)]
+        return [key for key in self._taken_in() if not self._seals(key)]
 
     def vkeys(self, organization_ids: Iterable[str]) -> list[str]:
         """The public keys in use, to hand out: two for each organization."""
@@ -150,6 +151,9 @@ class Keyring:
             elif organization_id in key.retired_at:  # else it was retired before the organization was there
                 retired.append(TrustedKey(key.named(origin), key.retired_at[organization_id]))
         return [*current, *retired]
+
+    def _seals(self, key: VerifierKey) -> bool:
+        return self._is_origin(key.name) and key.type in KEY_NAMES
 
     def _is_origin(self, name: str) -> bool:
         deployment, _, organization_id = name.rpartition("/")

@@ -191,7 +191,7 @@ class _Run:
         if not stored and not anchors:
             return [], []
         keyring, name = trust.keyring, self.organization_id
-        return read_claims(keyring.origin(name), keyring.trusted(name), stored, anchors)
+        return read_claims(keyring.origin(name), keyring.trusted(name), stored, anchors, keyring.witnesses())
 
     def _scan(self, first: int, wanted: set[int], tape: Tape) -> Scan:
         """All positions from `first` on, by the workers if there are any."""

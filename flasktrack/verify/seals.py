@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from flasktrack.core.keys import VerifierKey
 from flasktrack.errors import InvalidNote
 from flasktrack.trust.anchors import Anchor
 from flasktrack.trust.checkpoints import StoredCheckpoint, open_note
@@ -39,7 +40,11 @@ class Seals(NamedTuple):
 
 
 def read_claims(
-    origin: str, trusted: Sequence[TrustedKey], stored: Iterable[StoredCheckpoint], anchors: Iterable[Anchor]
+    origin: str,
+    trusted: Sequence[TrustedKey],
+    stored: Iterable[StoredCheckpoint],
+    anchors: Iterable[Anchor],
+    witnesses: Sequence[VerifierKey] = (),
 ) -> tuple[list[Claim], list[Problem]]:
     """The claims of all notes that open, by size, and what is wrong with the others."""
     problems: list[Problem] = []
@@ -47,11 +52,11 @@ def read_claims(
     sizes = set()
     for row in stored:
         sizes.add(row.size)
-        opened = _open(origin, trusted, row.note, row.size, row.root, "in the database", problems)
+        opened = _open(origin, trusted, witnesses, row.note, row.size, row.root, "in the database", problems)
         if opened is not None:
             claims[row.size, opened] = Claim(row.size, opened, stored=True, anchored=False)
     for anchor in anchors:
-        opened = _open(origin, trusted, anchor.note, anchor.size, None, "in the anchors", problems)
+        opened = _open(origin, trusted, witnesses, anchor.note, anchor.size, None, "in the anchors", problems)
         if opened is not None:
             same = claims.get((anchor.size, opened))
             claims[anchor.size, opened] = Claim(anchor.size, opened, stored=same is not None, anchored=True)
@@ -64,6 +69,7 @@ def read_claims(
 def _open(
     origin: str,
     trusted: Sequence[TrustedKey],
+    witnesses: Sequence[VerifierKey],
     note: str,
     size: int,
     root: bytes | None,
@@ -72,7 +78,7 @@ def _open(
 ) -> bytes | None:
     """The root that a note vouches for; None, and a problem, where it vouches for nothing."""
     try:
-        checkpoint = open_note(note, origin, trusted).checkpoint
+        checkpoint = open_note(note, origin, trusted, witnesses).checkpoint
     except InvalidNote as invalid:
         problems.append(Problem("checkpoint_invalid", size, size, note=f"{place}: {invalid.what}"))
         return None

@@ -23,7 +23,16 @@ from flasktrack.core.keys import (
     signature_time,
 )
 from flasktrack.core.merkle import root, subtrees_of
-from flasktrack.core.note import Note, Signature, format_note, parse_note, sign_note, verified_signatures
+from flasktrack.core.note import (
+    Note,
+    Signature,
+    format_note,
+    format_signatures,
+    parse_note,
+    parse_signatures,
+    sign_note,
+    verified_signatures,
+)
 from flasktrack.errors import InvalidKey, InvalidNote
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -164,6 +173,14 @@ def test_anything_but_the_one_way_to_write_a_checkpoint_is_refused(change: objec
 def test_a_note_comes_back_as_it_was_written(text: str, blobs: list[bytes]) -> None:
     note = Note(f"{text}\n", tuple(Signature("k.example/1", b"abcd", blob) for blob in blobs))
     assert parse_note(format_note(note)) == note
+
+
+def test_signature_lines_by_themselves_are_read_as_strictly_as_in_a_note() -> None:
+    lines = format_signatures(parse_note(VECTOR["checkpoint"]).signatures)
+    assert parse_signatures(lines) == parse_note(VECTOR["checkpoint"]).signatures
+    for broken in ("", "\n", lines[:-1], f"{lines}\n", f"\n{lines}", f"text\n\n{lines}", VECTOR["checkpoint"]):
+        with pytest.raises(InvalidNote):
+            parse_signatures(broken)
 
 
 @given(st.text(max_size=200))

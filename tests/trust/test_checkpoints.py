@@ -17,8 +17,10 @@ from flasktrack.errors import CheckpointConflict, InvalidNote
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.schema import checkpoint
 from flasktrack.trust.checkpoints import (
+    Cosigner,
     Opened,
     StoredCheckpoint,
+    add_cosignatures,
     latest_checkpoint,
     list_checkpoints,
     open_note,
@@ -252,3 +254,78 @@ def test_a_line_that_claims_a_known_keys_name_and_id_must_verify() -> None:
     assert parse_note(format_note(forged)) == forged
     with pytest.raises(InvalidNote, match="is wrong"):
         opened(forged)
+
+
+# Witnesses
+
+COSIGNERS = [
+    SigningKey("witness.example.net", Ed25519PrivateKey.from_private_bytes(bytes([3]) * 32), cosigns=True),
+    SigningKey("witness.example.net", MLDSA44PrivateKey.from_seed_bytes(bytes([3]) * 32)),
+]
+KNOWN = [key.verifier for key in COSIGNERS]
+
+
+def test_a_known_witness_is_named_with_the_time_at_which_it_cosigned() -> None:
+    cosigned = open_note(format_note(note(ED, *COSIGNERS)), ORIGIN, TRUSTED, KNOWN)
+    assert cosigned == Opened(made(), (ED.verifier,), tuple(Cosigner(key, TIME) for key in KNOWN))
+
+
+def test_a_known_witness_has_no_part_in_a_note_that_it_did_not_cosign() -> None:
+    assert open_note(format_note(note(ED)), ORIGIN, TRUSTED, KNOWN) == Opened(made(), (ED.verifier,))
+
+
+def test_witnesses_alone_vouch_for_nothing() -> None:
+    with pytest.raises(InvalidNote, match="No trusted key"):
+        open_note(format_note(note(*COSIGNERS)), ORIGIN, TRUSTED, KNOWN)
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_wrong_cosignature_of_a_known_witness_rejects_the_note(which: int) -> None:
+    forged = format_note(wrong(note(ED, *COSIGNERS), which))
+    with pytest.raises(InvalidNote, match=r"witness\.example\.net .* is wrong"):
+        open_note(forged, ORIGIN, TRUSTED, KNOWN)
+    assert open_note(forged, ORIGIN, TRUSTED).signers == (ED.verifier,), "a stranger's line is ignored"
+
+
+def test_cosignatures_are_added_once_each_at_the_end_of_the_note(engine: Engine) -> None:
+    store(engine, row(7, ED, ML))
+    lines = note(*COSIGNERS, size=7).signatures
+    later = sign_note(format_checkpoint(made()), COSIGNERS, TIME + 1).signatures
+    with writing(engine) as connection:
+        assert add_cosignatures(connection, NORTHWIND, 7, lines[:1]) == 1
+    with writing(engine) as connection:
+        assert add_cosignatures(connection, NORTHWIND, 7, [*later, *lines]) == 1
+        assert add_cosignatures(connection, NORTHWIND, 7, lines) == 0
+    with engine.connect() as connection:
+        [stored] = list_checkpoints(connection, NORTHWIND)
+    assert stored.note.startswith(row(7, ED, ML).note)
+    assert len(open_note(stored.note, ORIGIN, TRUSTED, KNOWN).cosigners) == 2
+    assert stored == row(7)._replace(note=stored.note)
+
+
+def test_a_checkpoint_that_is_not_there_gets_no_cosignature(engine: Engine) -> None:
+    with writing(engine) as connection, pytest.raises(CheckpointConflict, match="no checkpoint over 7"):
+        add_cosignatures(connection, NORTHWIND, 7, note(*COSIGNERS).signatures)
+
+
+def test_a_note_takes_no_more_lines_than_can_be_read_again(engine: Engine) -> None:
+    store(engine, row(7))
+    lines = [Signature("w.example", number.to_bytes(4), b"-") for number in range(64)]
+    with writing(engine) as connection, pytest.raises(InvalidNote, match="too many"):
+        add_cosignatures(connection, NORTHWIND, 7, lines)
+    with engine.connect() as connection:
+        assert list_checkpoints(connection, NORTHWIND) == [row(7)]
+
+
+def test_two_witnesses_that_answer_at_once_are_both_added(engine: Engine) -> None:
+    store(engine, row(7))
+
+    def add(signer: SigningKey) -> int:
+        with writing(engine) as connection:
+            return add_cosignatures(connection, NORTHWIND, 7, note(signer).signatures)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(add, COSIGNERS)) == [1, 1]
+    with engine.connect() as connection:
+        [stored] = list_checkpoints(connection, NORTHWIND)
+    assert {cosigner.key for cosigner in open_note(stored.note, ORIGIN, TRUSTED, KNOWN).cosigners} == set(KNOWN)

@@ -283,6 +283,13 @@ def test_rotation_replaces_private_keys_that_are_lost(keyring: Keyring, director
 # Keys of others
 
 
+def test_a_witnesss_kind_of_key_seals_nothing_whatever_its_name(keyring: Keyring) -> None:
+    cosigner = SigningKey(ACME, Ed25519PrivateKey.generate(), cosigns=True).verifier
+    keyring.trust([cosigner.vkey])
+    assert keyring.witnesses() == [cosigner]
+    assert len(keyring.trusted("acme")) == 2
+
+
 def test_keys_of_others_are_trusted_as_cosigners_or_as_signers_by_their_name(keyring: Keyring, directory: Path) -> None:
     witness, sibling, foreign = stranger("witness.example"), stranger(ACME), stranger("other.example/acme")
     lines = ["# from the auditor", "", f"{witness.vkey}\r", f"  {sibling.vkey}", foreign.vkey]
