@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flasktrack.errors import Settings
-from flasktrack.settings import DATA, HOME, Settings
+from flasktrack.errors import SettingsError
+from flasktrack.settings import DATA, HOME, Settings, parse_duration
 
 SECRET = "correct horse"
 

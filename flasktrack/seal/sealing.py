@@ -26,8 +26,8 @@ from flasktrack.trust.checkpoints import (
     open_note,
     store_checkpoint,
 )
-from flasktrack.trust.tree import StoredTree, extend_tree
-from flasktrack.verify.runner import Progress, Trust, verify_organization
+from flasktrack.trust.tree import StoredTree, extend_tree, forget_nodes
+from flasktrack.verify.runner import Progress, Trust, verify_with_root
 
 
 def seal(
@@ -45,7 +45,7 @@ def seal(
     or was signed by keys that are not trusted here; KeyringError, AnchorError, UnknownOrganization.
     """
     ledger = Ledger(engine, organization_id)
-    keys = trust.keyring.signing_keys(organization_id)
+    trust.keyring.signing_keys(organization_id)  # raises before any work where they can't be used
     head = ledger.head()
     with engine.connect() as connection:
         last = latest_checkpoint(connection, organization_id)
@@ -53,12 +53,12 @@ def seal(
     if head is not None and last is not None and head.size == last.size:
         _anchor(engine, organization_id, trust)
         return last
-    done = verify_organization(
+    done, root = verify_with_root(
         engine, organization_id, started_by=started_by, trust=trust, incremental=True, progress=progress
     )
     if not done.records:
         return None
-    if done.status != VERIFIED:
+    if done.status != VERIFIED or root is None:
         worst = next(finding for finding in done.findings if finding.severity == "error")
         raise NotIntact(
             f"{organization_id} was not sealed, since it is not intact: {worst.detail}",
@@ -66,8 +66,10 @@ def seal(
         )
     now = clock()
     with writing(engine) as connection:
+        forget_nodes(connection, organization_id, 0 if last is None else last.size)
         extend_tree(connection, organization_id, done.last_seq)
-        root = _extending_root(connection, organization_id, last, done.last_seq)
+        _check_extension(connection, organization_id, last, done.last_seq, root)
+        keys = trust.keyring.signing_keys(organization_id)  # only now: they may have been rotated meanwhile
         text = format_checkpoint(Checkpoint(trust.keyring.origin(organization_id), done.last_seq, root))
         note = format_note(sign_note(text, keys, int(now.timestamp())))
         sealed = StoredCheckpoint(organization_id, done.last_seq, root, note, format_time(now))
@@ -95,20 +97,29 @@ def _check_last(trust: Trust, organization_id: str, last: StoredCheckpoint | Non
         )
 
 
-def _extending_root(connection: Connection, organization_id: str, last: StoredCheckpoint | None, size: int) -> bytes:
-    """The root at a size, which is shown to extend the last one that was signed."""
+def _check_extension(
+    connection: Connection, organization_id: str, last: StoredCheckpoint | None, size: int, root: bytes
+) -> None:
+    """Refuse to sign unless the stored tree gives the root of the records that were verified, and extends the last.
+
+    What is signed is the verified root; the stored nodes, which anybody with the database can alter, are compared.
+    """
     tree = StoredTree(connection, organization_id)
     try:
-        root = tree.root(size)
+        stored_root = tree.root(size)
         proof = [] if last is None else tree.consistency_proof(last.size, size)
     except TreeIncomplete as problem:
         raise SealRefused(f"{organization_id} was not sealed: {problem.what}", problem.advice) from None
+    if stored_root != root:
+        raise NotIntact(
+            f"{organization_id} was not sealed: its stored tree is not that of the records that were verified.",
+            "Somebody altered the one or the other. Nothing was signed; run a full verification.",
+        )
     if last is not None and not verify_consistency(last.size, size, proof, last.root, root):
         raise NotIntact(
             f"{organization_id} was not sealed: its records do not extend the {last.size:,} that were sealed before.",
-            "Somebody rewrote them, or altered the stored tree. Run a full verification.",
+            "Somebody rewrote them, or altered the stored tree. Nothing was signed; run a full verification.",
         )
-    return root
 
 
 def _anchor(engine: Engine, organization_id: str, trust: Trust) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Select, cast, func, select
+from sqlalchemy import Connection, LargeBinary, Select, cast, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flasktrack.core import merkle
@@ -33,6 +33,7 @@ STEP = 8
 BLOCK = 1 << STEP
 """Siblings that are read at once, and that fold to a node of the next stored level."""
 
+_LEVELS = 64  # no chain has more than 2^63 records
 _BLOCKS_KEPT = 64  # of 256 hashes each: about 1.5 MB
 _NODES_AT_ONCE = 100  # in one INSERT
 
@@ -54,6 +55,17 @@ def extend_tree(connection: Connection, organization_id: str, size: int) -> None
             nodes = tree.folded(level, start, min(start + _NODES_AT_ONCE, full))
             _insert(connection, organization_id, level, start, nodes)
         level += STEP
+
+
+def forget_nodes(connection: Connection, organization_id: str, size: int) -> None:
+    """Delete the stored nodes that reach beyond the first `size` records, in the caller's write transaction.
+
+    Nobody has checked those against a signed root, so they may be anybody's; `extend_tree` makes them anew.
+    """
+    node = tree_node.c
+    for level in range(STEP, _LEVELS, STEP):
+        mine = node.organization_id == organization_id, node.level == level
+        connection.execute(delete(tree_node).where(*mine, node.position >= size >> level))
 
 
 class StoredTree:

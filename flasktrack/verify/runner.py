@@ -48,6 +48,13 @@ class Trust(NamedTuple):
     anchors: Anchors | None = None
 
 
+class Verified(NamedTuple):
+    """A verification, and the root of the tree over the records that it read; None where those give none."""
+
+    verification: Verification
+    root: bytes | None
+
+
 class _Outcome(NamedTuple):
     mode: str
     first: int
@@ -56,6 +63,7 @@ class _Outcome(NamedTuple):
     sealed: int
     anchored: int
     problems: list[Problem]
+    root: bytes | None = None
 
 
 def verify_organization(
@@ -78,6 +86,25 @@ def verify_organization(
 
     Raises UnknownOrganization, DatabaseError, KeyringError, AnchorError, InvalidFilter for positions that can't be.
     """
+    return verify_with_root(
+        engine, organization_id, started_by=started_by, trust=trust, incremental=incremental, between=between,
+        workers=workers, progress=progress, keep=keep,
+    ).verification  # fmt: skip
+
+
+def verify_with_root(
+    engine: Engine,
+    organization_id: str,
+    *,
+    started_by: str,
+    trust: Trust | None = None,
+    incremental: bool = False,
+    between: tuple[int, int] | None = None,
+    workers: Executor | None = None,
+    progress: Progress | None = None,
+    keep: bool = True,
+) -> Verified:
+    """`verify_organization`, and the root over what was verified: what a seal may sign."""
     if organization_id not in list_chains(engine) and not _anchored(trust, organization_id):
         get_organization(engine, organization_id)  # raises, and says which ones there are
     started_at, start = utc_now(), time.monotonic()
@@ -104,7 +131,7 @@ def verify_organization(
     if keep:
         with writing(engine) as connection:
             store_verification(connection, done)
-    return done
+    return Verified(done, outcome.root)
 
 
 def _anchored(trust: Trust | None, organization_id: str) -> bool:
@@ -136,14 +163,16 @@ class _Run:
         """Every record, and every checkpoint and anchor."""
         tape = Tape()
         try:
-            found = self._scan(1, {claim.size for claim in self.claims}, tape)
+            found = self._scan(1, {self.last, *(claim.size for claim in self.claims)}, tape)
             problems = self._problems(found, tape, [])
         finally:
             tape.close()
-        seals = judge(self.claims, found.last, dict(roots(found.leaves)), found.doubtful_from)
+        known = dict(roots(found.leaves))
+        seals = judge(self.claims, found.last, known, found.doubtful_from)
         problems += self._sealing_problems(seals, problems)
         first = 1 if found.records else 0
-        return _Outcome(FULL, first, found.last, found.records, seals.sealed, seals.anchored, problems)
+        root = known.get(found.last)
+        return _Outcome(FULL, first, found.last, found.records, seals.sealed, seals.anchored, problems, root)
 
     def since_checkpoint(self) -> _Outcome:
         """The records since the last checkpoint that a verification found in order, and the checkpoints since then.
@@ -157,15 +186,17 @@ class _Run:
         tape = Tape()
         try:
             seed_tape(self.connection, self.organization_id, known.first, self.last, tape)
-            found = self._scan(known.first, {c.size for c in self.claims if c.size >= known.size}, tape)
+            newer = [claim for claim in self.claims if claim.size >= known.size]
+            found = self._scan(known.first, {self.last, *(claim.size for claim in newer)}, tape)
             problems = self._problems(found, tape, [(1, known.first - 1)])
         finally:
             tape.close()
-        newer = [claim for claim in self.claims if claim.size >= known.size]
-        seals = judge(newer, found.last, dict(roots(found.leaves, known.subtrees)), found.doubtful_from)
+        computed = dict(roots(found.leaves, known.subtrees))
+        seals = judge(newer, found.last, computed, found.doubtful_from)
         problems += self._sealing_problems(seals, problems)
+        root = computed.get(found.last)
         return _Outcome(
-            INCREMENTAL, known.first, found.last, found.records, seals.sealed, seals.anchored, problems
+            INCREMENTAL, known.first, found.last, found.records, seals.sealed, seals.anchored, problems, root
         )  # fmt: skip
 
     def between(self, first: int, last: int) -> _Outcome:
