@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -134,6 +134,10 @@ class App:
 
     def _keyed(self, kind: str, prefix: str) -> Element:
         return next(element for element in self.test.get(kind) if str(element.key).startswith(prefix))
+
+
+OpenApp = Callable[..., App]
+"""What the fixture `open_app` gives: open_app(url, page, theme, **parameters of the address)."""
 
 
 def unescaped(markdown: str) -> str:

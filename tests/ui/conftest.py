@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from flasktrack.core.record import Event
 from flasktrack.demo import make_tampered_copy
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.writer import append
-from tests.ui.app import App
-
-OpenApp = Callable[..., App]
+from tests.ui.app import App, OpenApp
+from tests.ui.nasty import nasty_events
 
 
 @pytest.fixture(scope="session")
@@ -72,44 +69,12 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> OpenApp:
     return opened
 
 
-NASTY = (
-    "**bold** <b>b</b> <script>alert(1)</script> :material/home: :red[red] :smile: $x^2$ [l](https://example.org) "
-    "![i](https://example.org/i.png) `code` # h ~~s~~ | a | \\* &amp; https://example.org"
-)
-"""Text from records that every kind of markup would change, if it were read as markup."""
-
-
 @pytest.fixture(scope="session")
 def nasty_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database whose records say NASTY wherever they can; one organization, `new-lab`."""
+    """A database whose records hold what would be markup, wherever they can; one organization, `new-lab`."""
     url = _made(tmp_path_factory.mktemp("ui") / "nasty.db", "new-lab")
     engine = open_engine(url)
-    start = datetime(2026, 11, 2, 8, tzinfo=UTC)
     with writing(engine) as connection:
-        append(
-            connection,
-            "new-lab",
-            [
-                Event(
-                    occurred_at=start + timedelta(hours=number),
-                    actor_type="user",
-                    actor_id=f"{NASTY} {number % 2}",
-                    actor_name=NASTY,
-                    actor_role=NASTY,
-                    action="update",
-                    entity_type="sample",
-                    entity_id=NASTY,
-                    entity_name=NASTY,
-                    related=[("batch", NASTY)],
-                    reason=NASTY,
-                    credential_id=NASTY,
-                    correlation_id=NASTY,
-                    before={NASTY: NASTY, "list": [NASTY]},
-                    after={NASTY: number, "list": [{"id": NASTY}]},
-                    context={NASTY: NASTY},
-                )
-                for number in range(4)
-            ],
-        )
+        append(connection, "new-lab", nasty_events())
     engine.dispose()
     return url

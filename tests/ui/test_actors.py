@@ -13,7 +13,7 @@ from flasktrack.core.times import parse_time
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
-from tests.ui.conftest import OpenApp
+from tests.ui.app import OpenApp
 
 HERE, THERE = "alpenrand-bioanalytik", "cascade-assays"
 

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from flasktrack.ui.address import FILTER, SHARED
-from tests.ui.conftest import OpenApp
+from tests.ui.app import OpenApp
 
 
 def run(code: str, **params: str | list[str]) -> AppTest:

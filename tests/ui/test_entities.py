@@ -12,7 +12,8 @@ from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
 from flasktrack.store.verifications import latest_verification
 from tests.adversary import delete_records
-from tests.ui.conftest import NASTY, OpenApp
+from tests.ui.app import OpenApp
+from tests.ui.nasty import NASTY
 
 HERE = "alpenrand-bioanalytik"
 

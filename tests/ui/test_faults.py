@@ -13,8 +13,7 @@ import pytest
 from flasktrack.insight.questions import Questions
 from flasktrack.store import engine as store_engine
 from flasktrack.ui.registry import PAGES
-from tests.ui.app import App
-from tests.ui.conftest import OpenApp
+from tests.ui.app import App, OpenApp
 
 TRACES = ("Traceback", "Error:", 'File "', "sqlite3.", "sqlalchemy", "psycopg")
 RESET = "Reset the address"

@@ -15,8 +15,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
 from flasktrack.ui.presets import presets
-from tests.ui.app import App, unescaped
-from tests.ui.conftest import OpenApp
+from tests.ui.app import App, OpenApp, unescaped
 
 HERE, BERLIN = "alpenrand-bioanalytik", ZoneInfo("Europe/Berlin")
 PAGES_WITH_A_BAR = ("overview", "actors", "entities", "records", "exports")

@@ -15,8 +15,7 @@ from flasktrack.store.verifications import latest_verification, list_verificatio
 from flasktrack.store.writer import append
 from flasktrack.verify.runner import verify_organization
 from tests.store.samples import event
-from tests.ui.app import App
-from tests.ui.conftest import OpenApp
+from tests.ui.app import App, OpenApp
 
 HERE, THERE = "alpenrand-bioanalytik", "cascade-assays"
 SECONDS = 60

@@ -15,8 +15,8 @@ from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
 from flasktrack.ui.registry import PAGES
 from tests.adversary import alter_record
-from tests.ui.app import App
-from tests.ui.conftest import NASTY, OpenApp
+from tests.ui.app import App, OpenApp
+from tests.ui.nasty import NASTY
 
 HERE = "alpenrand-bioanalytik"
 

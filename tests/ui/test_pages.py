@@ -8,7 +8,7 @@ import pytest
 
 from flasktrack.access.roles import Role
 from flasktrack.ui.registry import PAGES, pages_for
-from tests.ui.conftest import OpenApp
+from tests.ui.app import OpenApp
 
 HERE, THERE = "alpenrand-bioanalytik", "cascade-assays"
 EVERY_PAGE_AND_ROLE = [pytest.param(page, role, id=f"{page}-{role}") for page, role in product(PAGES, Role)]

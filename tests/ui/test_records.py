@@ -14,8 +14,8 @@ from flasktrack.store.reader import Ledger
 from flasktrack.store.verifications import latest_verification
 from flasktrack.ui.record_table import PAGE_RECORDS, record_frame
 from flasktrack.ui.text import literal
-from tests.ui.app import App
-from tests.ui.conftest import NASTY, OpenApp
+from tests.ui.app import App, OpenApp
+from tests.ui.nasty import NASTY
 
 HERE = "alpenrand-bioanalytik"
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from flasktrack.ui.text import count, literal
 from tests.ui.app import unescaped
-from tests.ui.conftest import NASTY
+from tests.ui.nasty import NASTY
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\u2060"))
 MARKUP = st.text(st.sampled_from(":red[](smile)*_`$~<>#|\\!&/-+material_home \n"))
@@ -47,6 +47,17 @@ def test_no_shortcode_is_left_once_the_backslashes_are_gone(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "plain words", "Søndergaard 名前", "  "])
 def test_plain_words_stay_as_they_are(text: str) -> None:
     assert literal(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://example.org", "see HTTP://example.org/a", "www.example.org", "WWW.example.org", "mail@example.org"],
+)
+def test_an_address_in_a_text_is_no_link(text: str) -> None:
+    """Streamlit makes links of addresses even where they were escaped; what is invisible inside keeps them apart."""
+    shown = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", literal(text))
+    assert not re.search(r"https?://|www\.|@[-\w]", shown, re.IGNORECASE)
+    assert unescaped(literal(text)) == text
 
 
 def test_text_stays_on_its_line() -> None:

@@ -1,0 +1,218 @@
+"""Exports: what is announced is what is written, and a file is there for as long as somebody may fetch it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.store.engine import open_engine, writing
+from flasktrack.store.reader import Ledger
+from flasktrack.store.writer import append
+from flasktrack.ui.downloads import Downloads, downloads
+from tests.store.samples import event
+from tests.ui.app import App, OpenApp
+from tests.ui.fetch import fetch
+
+HERE = "alpenrand-bioanalytik"
+SECONDS = 60
+
+
+@pytest.fixture
+def engine(sample_lab_url: str) -> Iterator[Engine]:
+    engine = open_engine(sample_lab_url)
+    yield engine
+    engine.dispose()
+
+
+def announced(app: App) -> int:
+    found = re.search(r"([\d,]+) records? will be written", app.text)
+    assert found is not None
+    return int(found[1].replace(",", ""))
+
+
+def export(app: App) -> None:
+    """Click the button, and look at the page until it has ended."""
+    app.click(next(label for label in app.buttons if label.startswith("Export ")))
+    deadline = time.monotonic() + SECONDS
+    while "Cancel" in app.buttons:
+        assert time.monotonic() < deadline, "it did not end"
+        time.sleep(0.1)
+        app.run()
+
+
+def address(app: App) -> str:
+    """Where the page says that the file is."""
+    (link,) = app.test.get("link_button")
+    return str(link.proto.url)
+
+
+def checksum(app: App) -> str:
+    return next(code.value for code in app.test.code if re.fullmatch(r"[0-9a-f]{64}", code.value))
+
+
+FILTERS: list[dict[str, Any]] = [
+    {"action": ["delete"], "outcome": ["success"]},
+    {"text": ["cleanup"]},
+    {"entity": ["workflow:WF-PK", "protocol:SOP-114"], "with_related": ["1"], "seq": ["1000-"]},
+]
+
+
+@pytest.mark.parametrize("params", FILTERS, ids=["action", "text", "entities and what relates to them"])
+def test_the_file_holds_exactly_what_was_announced(
+    params: dict[str, Any], open_app: OpenApp, sample_lab_url: str, engine: Engine
+) -> None:
+    chosen = RecordFilter.from_params(params)
+    expected = [found.record.seq for found in Ledger(engine, HERE).stream(*chosen.conditions())]
+    app = open_app(sample_lab_url, "exports", org=HERE, **params)
+    assert announced(app) == len(expected) > 0
+    export(app)
+    assert app.errors == []
+    assert f"{len(expected):,} records" in app.text
+    answer = fetch(address(app))
+    assert answer.status == 200
+    assert sha256(answer.content).hexdigest() == checksum(app)
+    rows = list(csv.DictReader(answer.content.decode("utf-8-sig").splitlines()))
+    assert [int(row["seq"]) for row in rows] == expected
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["cache-control"] == "no-store"
+    assert re.search(rf"{HERE}-[\d-]+\.csv", answer.headers["content-disposition"])
+
+
+def test_json_lines_hold_each_record(open_app: OpenApp, sample_lab_url: str, engine: Engine) -> None:
+    app = open_app(sample_lab_url, "exports", org=HERE, seq="100-109")
+    app.test.get("button_group")[0].set_value("jsonl").run()
+    export(app)
+    lines = fetch(address(app)).content.decode().splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(100, 110))
+
+
+def test_records_that_come_after_the_count_are_not_written(
+    open_app: OpenApp, sample_lab_url: str, engine: Engine
+) -> None:
+    app = open_app(sample_lab_url, "exports", org=HERE, entity="sample:S-100")
+    with writing(engine) as connection:
+        append(connection, HERE, [event(1)])
+    app.run()
+    assert announced(app) == 1
+    with writing(engine) as connection:
+        append(connection, HERE, [event(2)])
+    export(app)  # the click comes from the page that said 1
+    assert "1 record," in app.text
+    lines = fetch(address(app)).content.decode("utf-8-sig").splitlines()
+    assert len(list(csv.DictReader(lines))) == 1
+
+
+def test_another_export_takes_the_first_ones_file_away(open_app: OpenApp, sample_lab_url: str) -> None:
+    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
+    export(app)
+    first = address(app)
+    assert fetch(first).status == 200
+    export(app)
+    assert address(app) != first
+    gone = fetch(first)
+    assert gone.status == 404
+    assert "again" in gone.text
+    assert fetch(address(app)).status == 200
+
+
+def test_an_export_can_be_cancelled_and_leaves_nothing(open_app: OpenApp, sample_lab_url: str) -> None:
+    app = open_app(sample_lab_url, "exports", org=HERE)
+    app.click(next(label for label in app.buttons if label.startswith("Export ")))
+    file: Path = app.test.session_state["export"].file
+    app.click("Cancel")
+    deadline = time.monotonic() + SECONDS
+    while "Cancel" in app.buttons:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        app.run()
+    assert "Cancelled; nothing was kept" in app.errors[0]
+    assert not list(file.parent.iterdir())
+    assert not app.test.get("link_button")
+
+
+def test_what_selects_nothing_cant_be_exported(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "exports", action="levitate")
+    assert announced(app) == 0
+    assert app.button("Export 0 records").disabled
+
+
+def test_positions_beyond_the_newest_select_nothing(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "exports", seq="900000-")
+    assert announced(app) == 0
+    assert app.errors == []
+
+
+def test_an_export_of_one_organization_is_not_shown_to_another(open_app: OpenApp, sample_lab_url: str) -> None:
+    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
+    export(app)
+    assert app.test.get("link_button")
+    app.test.selectbox("switch_org").select("cascade-assays").run()
+    assert not app.test.get("link_button")
+
+
+def test_what_is_missing_in_an_altered_history_is_missing_in_the_file(open_app: OpenApp, tampered_url: str) -> None:
+    """The count is of what there is; the head, which says more, is not relied on."""
+    app = open_app(tampered_url, "exports", org=HERE, seq="15000-")
+    said = announced(app)
+    export(app)
+    rows = list(csv.DictReader(fetch(address(app)).content.decode("utf-8-sig").splitlines()))
+    assert len(rows) == said > 0
+
+
+# Files to fetch
+
+
+@pytest.mark.parametrize("token", ["unknown", "x" * 43, "..%2F..%2Fetc%2Fpasswd", "%00"])
+def test_an_unknown_address_is_not_found(token: str) -> None:
+    answer = fetch(f"/download/{token}")
+    assert answer.status == 404
+    assert "Traceback" not in answer.text
+
+
+def test_a_file_is_there_until_it_is_withdrawn() -> None:
+    file = downloads().new_file("lab.csv")
+    file.write_text("seq\n1\n", encoding="utf-8")
+    place = downloads().offer(file)
+    assert fetch(place).text == "seq\n1\n"
+    downloads().withdraw(file)
+    assert fetch(place).status == 404
+    assert not file.parent.exists()
+
+
+def test_a_file_that_somebody_deleted_is_not_found() -> None:
+    file = downloads().new_file("lab.csv")
+    file.write_text("seq\n", encoding="utf-8")
+    place = downloads().offer(file)
+    file.unlink()
+    assert fetch(place).status == 404
+
+
+def test_addresses_cant_be_guessed_and_files_have_folders_of_their_own() -> None:
+    offered = Downloads()
+    files = [offered.new_file("same.csv") for _ in range(3)]
+    for file in files:
+        file.write_text("x", encoding="utf-8")
+    tokens = [offered.offer(file).rpartition("/")[2] for file in files]
+    assert len(set(tokens)) == len({file.parent for file in files}) == 3
+    assert all(len(token) >= 43 for token in tokens)  # 256 bits in base64
+    assert [offered.find(token) for token in tokens] == files
+    offered._folder.cleanup()
+
+
+def test_a_file_can_be_fetched_in_part() -> None:
+    """Browsers resume a download that was interrupted."""
+    file = downloads().new_file("lab.csv")
+    file.write_bytes(bytes(range(100)))
+    answer = fetch(downloads().offer(file), range="bytes=10-19")
+    assert answer.status == 206
+    assert answer.content == bytes(range(10, 20))
