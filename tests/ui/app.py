@@ -83,7 +83,8 @@ class App:
 
     def table(self, prefix: str) -> pd.DataFrame:
         """The clickable table whose key begins so, as it is sent to the browser."""
-        return self._keyed("dataframe", prefix).value
+        shown: pd.DataFrame = self._keyed("dataframe", prefix).value
+        return shown
 
     def tables(self) -> list[str]:
         """The keys of the clickable tables."""
@@ -133,7 +134,8 @@ class App:
         self.test._run(states)
 
     def _keyed(self, kind: str, prefix: str) -> Element:
-        return next(element for element in self.test.get(kind) if str(element.key).startswith(prefix))
+        found = (element for element in self.test.get(kind) if isinstance(element, Element))
+        return next(element for element in found if str(element.key).startswith(prefix))
 
 
 OpenApp = Callable[..., App]

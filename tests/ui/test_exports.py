@@ -90,7 +90,7 @@ def test_the_file_holds_exactly_what_was_announced(
 
 def test_json_lines_hold_each_record(open_app: OpenApp, sample_lab_url: str, engine: Engine) -> None:
     app = open_app(sample_lab_url, "exports", org=HERE, seq="100-109")
-    app.test.get("button_group")[0].set_value("jsonl").run()
+    app.test.button_group("export_format").set_value("jsonl").run()
     export(app)
     lines = fetch(address(app)).content.decode().splitlines()
     assert [json.loads(line)["seq"] for line in lines] == list(range(100, 110))

@@ -158,7 +158,7 @@ def test_a_database_that_goes_away_while_a_page_is_open(open_app: OpenApp, sampl
 
 # The address
 
-NONSENSE = [
+NONSENSE: list[tuple[str, dict[str, str | list[str]], str]] = [
     ("records", {"org": "nobody"}, "no organization 'nobody'"),
     ("records", {"org": "../../etc"}, "no organization"),
     ("records", {"org": "x\x00y"}, "no organization"),

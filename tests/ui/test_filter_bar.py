@@ -183,7 +183,7 @@ def test_each_chip_drops_its_own_part_alone(open_app: OpenApp, lab_url: str) -> 
         "seq": ["1-15000"],
         "text": ["a"],
     }
-    expected = {
+    expected: dict[str, dict[str, list[str] | None]] = {
         "Actor: user:u-14": {"actor": ["user:u-17"]},
         "Action: approve": {"action": ["delete"]},
         "Actor type: user": {"actor_type": None},
@@ -197,7 +197,7 @@ def test_each_chip_drops_its_own_part_alone(open_app: OpenApp, lab_url: str) -> 
     for chip, change in expected.items():
         app = open_app(lab_url, "records", **given)
         app.click(chip)
-        assert app.params == {name: value for name, value in (given | change).items() if value is not None}
+        assert app.params == {name: value for name, value in {**given, **change}.items() if value is not None}
         assert chip not in app.buttons
 
 

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Engine
 
 from flasktrack.store.engine import open_engine
-from flasktrack.ui import jobs
 from flasktrack.ui.jobs import Job
 
 SECONDS = 60
@@ -87,7 +86,7 @@ def test_the_address_of_the_database_is_not_among_the_arguments(
         started.append((arguments, options["env"]))
         return real(["true"], **options)
 
-    monkeypatch.setattr(jobs.subprocess, "Popen", popen)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     secret = open_engine("postgresql://inspector:hunter2@127.0.0.1:9/flasktrack")
     ended(Job(secret, "verify"))
     ((arguments, environment),) = started
