@@ -75,6 +75,14 @@ class NotIntact(SealRefused):
     """A checkpoint that was not signed, since a verification of what it would cover found errors."""
 
 
+class ScheduleError(FlaskTrackError):
+    """A schedule that can't go on."""
+
+
+class ClusterError(FlaskTrackError):
+    """A cluster that can't be reached, or used."""
+
+
 class ErasureRefused(FlaskTrackError):
     """Sections that can't be erased; nothing was."""
 
@@ -109,3 +117,28 @@ class CheckpointConflict(FlaskTrackError):
 
 class TreeIncomplete(FlaskTrackError):
     """Records are absent, or hold no hash, so that no root or proof can be computed from them."""
+
+
+class InvalidRequest(FlaskTrackError):
+    """A request to a witness that is not well formed."""
+
+
+class WitnessError(FlaskTrackError):
+    """A witness's directory, or what it is told to trust, can't be used; or no witness is known here."""
+
+
+class CosignRefused(FlaskTrackError):
+    """A checkpoint that a witness did not cosign. `status` is C2SP tlog-witness's, `size` what the witness has seen.
+
+    `unsound` where what the log shows can't be right, and not only the request is made wrongly.
+    """
+
+    def __init__(self, what: str, advice: str, *, status: int, size: int = 0, unsound: bool = False) -> None:
+        self.status = status
+        self.size = size
+        self.unsound = unsound
+        super().__init__(what, advice)
+
+
+class FileFailed(FlaskTrackError):
+    """A file that a command is to read or write, and can't."""

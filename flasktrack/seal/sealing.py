@@ -126,7 +126,7 @@ def _anchor(engine: Engine, organization_id: str, trust: Trust) -> None:
     """Write the anchors that are missing: of this checkpoint, and of those when the directory could not be written."""
     if trust.anchors is None:
         return
-    there = {anchor.size for anchor in trust.anchors.read(organization_id)}
+    there = set(trust.anchors.sizes(organization_id))
     with engine.connect() as connection:
         stored = list_checkpoints(connection, organization_id)
     for checkpoint in stored:

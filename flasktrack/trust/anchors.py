@@ -66,14 +66,16 @@ class Anchors:
 
         Files with other names are no anchors. Raises AnchorError where the directory or an anchor can't be read.
         """
-        folder = self._folder(organization_id)
-        try:
-            paths = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
-        except FileNotFoundError:
-            return []
-        except OSError as problem:
-            raise _cannot("read", folder, problem) from None
-        return [Anchor(int(path.stem), _read(path), path) for path in paths]
+        return [Anchor(int(path.stem), _read(path), path) for path in self._paths(organization_id)]
+
+    def sizes(self, organization_id: str) -> list[int]:
+        """The sizes at which there are anchors, in order. Raises AnchorError where the directory can't be read."""
+        return [int(path.stem) for path in self._paths(organization_id)]
+
+    def get(self, organization_id: str, size: int) -> Anchor:
+        """The anchor of a size. Raises AnchorError where there is none, or it can't be read."""
+        path = self._folder(organization_id) / f"{size:020d}.note"
+        return Anchor(size, _read(path), path)
 
     def organizations(self) -> list[str]:
         """The organizations that have anchors, by name. Raises AnchorError where the directory can't be read."""
@@ -83,6 +85,15 @@ class Anchors:
             return []
         except OSError as problem:
             raise _cannot("read", self.directory, problem) from None
+
+    def _paths(self, organization_id: str) -> list[Path]:
+        folder = self._folder(organization_id)
+        try:
+            return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+        except FileNotFoundError:
+            return []
+        except OSError as problem:
+            raise _cannot("read", folder, problem) from None
 
     def _folder(self, organization_id: str) -> Path:
         return self.directory / check_organization_id(organization_id)

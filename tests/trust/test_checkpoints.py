@@ -288,7 +288,8 @@ def test_a_wrong_cosignature_of_a_known_witness_rejects_the_note(which: int) -> 
 
 
 def test_cosignatures_are_added_once_each_at_the_end_of_the_note(engine: Engine) -> None:
-    store(engine, row(7, ED, ML))
+    kept = row(7, ED, ML)
+    store(engine, kept)
     lines = note(*COSIGNERS, size=7).signatures
     later = sign_note(format_checkpoint(made()), COSIGNERS, TIME + 1).signatures
     with writing(engine) as connection:
@@ -298,9 +299,9 @@ def test_cosignatures_are_added_once_each_at_the_end_of_the_note(engine: Engine)
         assert add_cosignatures(connection, NORTHWIND, 7, lines) == 0
     with engine.connect() as connection:
         [stored] = list_checkpoints(connection, NORTHWIND)
-    assert stored.note.startswith(row(7, ED, ML).note)
+    assert stored.note.startswith(kept.note)
     assert len(open_note(stored.note, ORIGIN, TRUSTED, KNOWN).cosigners) == 2
-    assert stored == row(7)._replace(note=stored.note)
+    assert stored == kept._replace(note=stored.note)
 
 
 def test_a_checkpoint_that_is_not_there_gets_no_cosignature(engine: Engine) -> None:
