@@ -20,6 +20,8 @@ ACTOR_TYPES = ("user", "api_key", "service_account", "automation", "system")
 OUTCOMES = ("success", "failure", "denied")
 SECTIONS = ("before", "after", "context")
 
+MAX_POSITION = 2**63 - 1
+"""The last position there could be: what both databases' integers hold."""
 MAX_ID = 255
 MAX_NAME = 1024
 MAX_REASON = 8192

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, literal, or_, select
 
 from flasktrack.core.body import check_characters
-from flasktrack.core.record import ACTOR_TYPES, OUTCOMES
+from flasktrack.core.record import ACTOR_TYPES, MAX_POSITION, OUTCOMES
 from flasktrack.core.times import format_time
 from flasktrack.errors import FlaskTrackError, InvalidFilter
 from flasktrack.insight.words import body_contains, contains, split_words
@@ -27,7 +27,6 @@ from flasktrack.store.schema import audit_payload, audit_record, record_link
 
 MAX_VALUES = 500  # of one field: SQLite takes 999 parameters in its older builds
 MAX_ENTITY_TYPES = 100  # among `entities`: each is an OR of its own, twice, and SQLite nests at most 1,000
-MAX_SEQ = 2**63 - 1  # what both databases' integers hold
 _SEQ = re.compile(r"(\d{0,19})(-?)(\d{0,19})", re.ASCII)
 _LISTS = {  # field -> its key in an address, and on the command line with - for _
     "actors": "actor",
@@ -248,7 +247,7 @@ def _check_times(start: datetime | None, end: datetime | None) -> None:
 
 def _check_positions(first: int | None, last: int | None) -> None:
     for seq in (first, last):
-        if seq is not None and not 1 <= seq <= MAX_SEQ:
+        if seq is not None and not 1 <= seq <= MAX_POSITION:
             raise _refusal("seq", f"there is no position {seq}", "Positions are 1, 2, 3 and so on.")
     if first is not None and last is not None and first > last:
         raise _refusal("seq", f"{first} comes after {last}", "Give the lower position first, such as 10-20.")

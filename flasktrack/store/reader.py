@@ -15,12 +15,11 @@ from flasktrack.core import erasure
 from flasktrack.core.check import check_record
 from flasktrack.core.erasure import Erasure
 from flasktrack.core.finding import Finding
-from flasktrack.core.record import SECTIONS, Content, Record, Reference, Section
+from flasktrack.core.record import MAX_POSITION, SECTIONS, Content, Record, Reference, Section
 from flasktrack.store.organizations import Organization, get_organization
 from flasktrack.store.schema import audit_payload, audit_record, chain_head
 from flasktrack.store.scope import previous_hash, scoped
 
-MAX_POSITION = 2**63 - 1  # what a Position holds
 _ROWS_AT_ONCE = 200  # a row may carry 3 MiB of sections
 _RECORD_COLUMNS = tuple(audit_record.columns)
 _SECTION_COLUMNS = tuple(audit_payload.columns)[2:]
@@ -78,8 +77,8 @@ class Ledger:
         statement = self._checked().where(*conditions).order_by(seq.desc() if descending else seq).limit(limit)
         if first is not None:
             statement = statement.where(seq >= first)
-        if last is not None:
-            statement = statement.where(seq <= last)
+        # SQLite sorts text and bytes above every number: such a position is none, and a verification says so.
+        statement = statement.where(seq <= (MAX_POSITION if last is None else last))
         with self.engine.connect() as connection:
             streaming = connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
             with streaming.execute(statement) as rows:  # closes the server's cursor where the caller leaves early
@@ -108,6 +107,11 @@ class Ledger:
         """The organization's head as it is stored; None where somebody removed it."""
         with self.engine.connect() as connection:
             return read_head(connection, self.organization.id)
+
+    def newest(self) -> int:
+        """The highest position that holds a record; 0 where there is none."""
+        last = next(self.stream(descending=True, limit=1), None)
+        return 0 if last is None else last.record.seq
 
     def _checked(self) -> Select[Any]:
         return _with_sections(self.organization.id, previous_hash())

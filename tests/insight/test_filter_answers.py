@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from flasktrack.core.record import ACTOR_TYPES, OUTCOMES, Event
-from flasktrack.insight.filter import MAX_ENTITY_TYPES, MAX_SEQ, MAX_VALUES, RecordFilter
+from flasktrack.core.record import ACTOR_TYPES, MAX_POSITION, OUTCOMES, Event
+from flasktrack.insight.filter import MAX_ENTITY_TYPES, MAX_VALUES, RecordFilter
 from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization
@@ -61,8 +61,8 @@ ONE_FIELD: list[dict[str, Any]] = [
     {"seq_first": 17},
     {"seq_last": 17},
     {"seq_first": 5, "seq_last": 5},
-    {"seq_first": MAX_SEQ},
-    {"seq_last": MAX_SEQ},
+    {"seq_first": MAX_POSITION},
+    {"seq_last": MAX_POSITION},
 ]
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flasktrack.core.record import ACTOR_TYPES, OUTCOMES
+from flasktrack.core.record import ACTOR_TYPES, MAX_POSITION, OUTCOMES
 from flasktrack.errors import InvalidFilter
-from flasktrack.insight.filter import MAX_ENTITY_TYPES, MAX_SEQ, MAX_VALUES, RecordFilter
+from flasktrack.insight.filter import MAX_ENTITY_TYPES, MAX_VALUES, RecordFilter
 from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -31,7 +31,7 @@ PERIODS = (
     .map(sorted)
     .filter(lambda pair: pair[0] < pair[1])
 )
-POSITIONS = st.lists(st.integers(1, MAX_SEQ), min_size=2, max_size=2).map(sorted)
+POSITIONS = st.lists(st.integers(1, MAX_POSITION), min_size=2, max_size=2).map(sorted)
 
 
 @st.composite
@@ -181,7 +181,7 @@ REFUSED: list[tuple[str, dict[str, list[str]]]] = [
     ("seq", {"seq": ["ten"]}),
     ("seq", {"seq": ["1.5"]}),
     ("seq", {"seq": ["\u0661-\u0662"]}),  # digits, but not ASCII's
-    ("seq", {"seq": [str(MAX_SEQ + 1)]}),
+    ("seq", {"seq": [str(MAX_POSITION + 1)]}),
     ("seq", {"seq": ["9" * 5000]}),
     ("seq", {"seq": ["1", "2"]}),
     ("text", {"text": ["a\x00b"]}),
@@ -208,7 +208,7 @@ def test_what_cannot_be_meant_is_refused_by_the_parameters_name(key: str, params
         ("from", {"occurred_from": datetime(2026, 1, 1)}),  # noqa: DTZ001
         ("to", {"occurred_to": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2)))}),
         ("seq", {"seq_first": 0}),
-        ("seq", {"seq_last": MAX_SEQ + 1}),
+        ("seq", {"seq_last": MAX_POSITION + 1}),
         ("outcome", {"outcomes": ("won",)}),
         ("text", {"text": "a" * (MAX_LETTERS + 1)}),
     ],
