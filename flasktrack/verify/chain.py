@@ -35,6 +35,11 @@ class Problem(NamedTuple):
     note: str = ""
 
 
+def unrecorded_link(seq: int) -> Problem:
+    """Of a link of a record that there isn't."""
+    return Problem("link_mismatch", seq, seq, note=": nothing is recorded there")
+
+
 class Suspect(NamedTuple):
     """A row that does not give its hash: its fields in the order of a header, and its stored hash."""
 
@@ -52,6 +57,10 @@ class ChainCheck:
         self.last_seq = 0
         self.last_hash: bytes | None = ZERO_HASH
         """The newest record's hash; None where that record is not trusted."""
+        self.last_time = ""
+        """recorded_at of the newest trusted record; empty where there is none."""
+        self.first_unlinked: tuple[int, bytes, str] | None = None
+        """seq, prev_hash and recorded_at of the first trusted record that no trusted one stands before."""
         self.problems: list[Problem] = []
         self.gaps: list[tuple[int, int]] = []
         self.modified: list[int] = []
@@ -93,14 +102,20 @@ class ChainCheck:
                 if progress is not None:
                     progress(count)
             if seq != expected:
-                if type(seq) is not int:  # SQLite keeps any value in any column; what is no position holds no record
+                if type(seq) is not int:  # SQLite keeps any value in any column
+                    note = f"Before record {expected:,} stands a row whose position is no whole number: {seq}."
+                    self.problems.append(Problem("chain_broken", expected, expected, note=note))
+                    continue
+                if 1 <= seq < expected:
+                    note = f"At position {seq:,} stands more than one record: one of them was put in."
+                    self.problems.append(Problem("chain_broken", seq, seq, note=note))
                     continue
                 if seq > expected:
                     self.gaps.append((expected, seq - 1))
                     trail.absent(expected, seq - 1)
                 previous = None
                 link = _skip(link, links, seq)
-            expected = seq + 1
+            expected = max(seq + 1, 1)
             leaves.append(stored_hash)
             computed: bytes | None
             try:
@@ -115,7 +130,7 @@ class ChainCheck:
                 computed = sha256(b"\x00" + header).digest()
             except (TypeError, ValueError, KeyError, AttributeError):  # a tampered row may hold anything
                 computed, related = None, ()
-            if computed != stored_hash or seq < 1:
+            if computed is None or computed != stored_hash or seq < 1:
                 self._suspect(row)
                 if seq < 1:  # there is no such position, so no such leaf
                     leaves.pop()
@@ -128,6 +143,8 @@ class ChainCheck:
                 self.problems.append(Problem("chain_broken", seq, seq))
             if prev_hash != previous:
                 trail.settle(prev_hash)
+                if self.first_unlinked is None:
+                    self.first_unlinked = (seq, prev_hash, recorded_at)
             previous = stored_hash
             if earlier:
                 self.problems.append(Problem("clock_regression", seq, seq))
@@ -168,9 +185,11 @@ class ChainCheck:
             ):
                 self._section(seq, "context", context_digest, context, context_salt)
 
-            if related or (link is not None and link[0] <= seq):
+            if link is not None and link[0] < seq:
+                link = self._stray(link, links, seq)
+            if related or (link is not None and link[0] == seq):
                 linked = []
-                while link is not None and link[0] <= seq:
+                while link is not None and link[0] == seq:
                     linked.append((link[1], link[2]))
                     link = next(links, None)
                 if linked != [*related] and sorted(linked, key=repr) != sorted(related, key=repr):
@@ -190,11 +209,20 @@ class ChainCheck:
         self.records = count
         self.last_seq = expected - 1
         self.last_hash = previous
+        self.last_time = previous_time
         while link is not None:  # links of records beyond the last one
-            self.problems.append(Problem("link_mismatch", link[0], link[0], note=": nothing is recorded there"))
+            self.problems.append(unrecorded_link(link[0]))
             link = next(links, None)
         if progress is not None:
             progress(count)
+
+    def _stray(self, link: Any, links: Iterator[tuple[Any, ...]], seq: int) -> Any:
+        """The first link at or after `seq`; those before it are at positions that hold no record."""
+        while link is not None and link[0] < seq:
+            at = int(link[0])
+            self.problems.append(Problem("link_mismatch", at, at, note=": nothing is recorded there"))
+            link = next(links, None)
+        return link
 
     def _suspect(self, row: tuple[Any, ...]) -> None:
         seq = row[1]

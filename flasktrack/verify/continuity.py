@@ -94,8 +94,9 @@ class Tape:
     def close(self) -> None:
         self._file.close()
 
-    def gaps(self, untrusted: npt.NDArray[np.int64]) -> Iterator[tuple[str, int]]:
-        """("actor_seq" | "entity_seq" | "state", seq) of each record that does not continue its actor or entity.
+    def gaps(self, untrusted: npt.NDArray[np.int64], since: int = 1) -> Iterator[tuple[str, int]]:
+        """("actor_seq" | "entity_seq" | "state", seq) of each record from `since` on that does not continue its
+        actor or entity; what stands before is taken as it is.
 
         `untrusted` are the starts and ends of the absent and untrusted positions (rows of two, in order): an ordinal
         may skip as many acts as lie between in those, and a state may have changed there. They have findings already.
@@ -111,20 +112,22 @@ class Tape:
                 mine = rows if shares == 1 else rows[rows[:, key] % shares == share]
                 mine = mine[np.lexsort((mine[:, _SEQ], mine[:, key]))]
                 name = "actor_seq" if key == _ACTOR else "entity_seq"
-                for seq in _broken_ordinals(mine, key, _ACTOR_SEQ if key == _ACTOR else _ENTITY_SEQ, untrusted):
+                ordinal = _ACTOR_SEQ if key == _ACTOR else _ENTITY_SEQ
+                for seq in _broken_ordinals(mine, key, ordinal, untrusted, since):
                     yield name, int(seq)
                 if key == _ENTITY:
-                    for seq in _changed_states(mine, untrusted):
+                    changed = _changed_states(mine, untrusted)
+                    for seq in changed[changed >= since]:
                         yield "state", int(seq)
 
 
-def _broken_ordinals(rows: Rows, key: int, ordinal: int, untrusted: Rows) -> Rows:
+def _broken_ordinals(rows: Rows, key: int, ordinal: int, untrusted: Rows, since: int) -> Rows:
     """Seqs of rows whose ordinal does not follow that of the row before of the same key."""
     first = _starts(rows, key)
     before_ordinal = np.where(first, 0, np.roll(rows[:, ordinal], 1))
     before_seq = np.where(first, 0, np.roll(rows[:, _SEQ], 1))
     skipped = rows[:, ordinal] - before_ordinal - 1
-    odd = skipped != 0
+    odd = (skipped != 0) & (rows[:, _SEQ] >= since)
     explained = _positions_below(untrusted, rows[odd, _SEQ]) - _positions_below(untrusted, before_seq[odd])
     wrong = np.zeros(len(rows), dtype=bool)
     wrong[odd] = (skipped[odd] < 0) | (skipped[odd] > explained)

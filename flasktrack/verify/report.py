@@ -52,8 +52,8 @@ _SENTENCES = {
         "replaced, and all hashes after that made anew.",
     ),
     "checkpoint_invalid": (
-        "The checkpoint over {at} records can't be believed, {note}",
-        "The checkpoints over {at} records can't be believed, {note}",
+        "The checkpoint over {at} records can't be believed: {note}.",
+        "The checkpoints over {at} records can't be believed: {note}.",
     ),
     "checkpoint_missing": (
         "The anchored checkpoint over {at} records {note}.",
@@ -68,6 +68,7 @@ _SENTENCES = {
         "Records {at} each bear an earlier recording time than the record before: the recorder's clock went back.",
     ),
 }
+_OWN_WORDS = ("chain_broken", "payload_modified")  # whose note, where there is one, is the whole sentence
 _NOTES_SHOWN = 3
 
 
@@ -102,4 +103,6 @@ def _finding(organization_id: str, run: list[Problem]) -> Finding:
     note = ", ".join(notes[:_NOTES_SHOWN]) + (" and others" if len(notes) > _NOTES_SHOWN else "")
     at = f"{seq:,}" if seq == seq_end else f"{seq:,}\u2013{seq_end:,}"
     sentence = (one if seq == seq_end else many).format(at=at, section=first.section, note=note)
+    if code in _OWN_WORDS and note:
+        sentence = note
     return Finding(code, organization_id, seq, seq_end, sentence, first.section)

@@ -31,9 +31,11 @@ class LeafRange:
         self.first = first
         self.nodes: list[bytes] = []
         self.partial: dict[int, list[bytes]] = {}
-        """Size -> the leaves after its last whole chunk."""
+        """Size -> the full subtrees over its leaves after the chunks before, the largest first."""
         self._wanted = sorted({size for size in wanted if size >= first})
         self._pending: list[bytes] = []
+        self._tail: list[bytes] = []
+        """The leaves of the last chunk that is whole; once finished, of the last chunk."""
         self._next = 0
 
     def add(self, leaves: Sequence[bytes]) -> None:
@@ -43,20 +45,36 @@ class LeafRange:
             pending.extend(leaves[start : start + CHUNK])
             if len(pending) >= CHUNK:
                 self._keep(CHUNK)
-                self.nodes.append(fold(pending[:CHUNK]))
+                self._tail = pending[:CHUNK]
+                self.nodes.append(fold(self._tail))
                 del pending[:CHUNK]
 
     def finish(self) -> None:
         """No leaf follows."""
         self._keep(len(self._pending))
-        self._pending.clear()
+        self._tail = self._pending or self._tail
+        self._pending = []
+
+    def mend_last(self, leaf: bytes) -> None:
+        """Put another leaf in the place of the last one, after `finish`."""
+        tail = self._tail
+        if not tail:
+            return
+        tail[-1] = leaf
+        size = self.first - 1 + CHUNK * len(self.nodes)
+        if len(tail) == CHUNK:
+            self.nodes[-1] = fold(tail)
+        else:
+            size += len(tail)
+        if size in self.partial:
+            self.partial[size] = list(_full_subtrees(tail))
 
     def _keep(self, count: int) -> None:
         """Keep the leaves of sizes that end among the first `count` pending ones."""
         before = self.first - 1 + CHUNK * len(self.nodes)
         while self._next < len(self._wanted) and self._wanted[self._next] <= before + count:
             size = self._wanted[self._next]
-            self.partial[size] = self._pending[: size - before]
+            self.partial[size] = list(_full_subtrees(self._pending[: size - before]))
             self._next += 1
 
 
@@ -70,15 +88,18 @@ class LeafTrail:
     def __init__(self, leaf_range: LeafRange) -> None:
         self.range = leaf_range
         self.doubtful_from: int | None = None
+        self.unsettled: int | None = None
+        """The newest position, where no link has told its leaf yet."""
         self.leaves: list[bytes] = []
         """Leaves that were not handed on yet; the last one may still be mended."""
-        self._unsettled: int | None = None
+        self._before = leaf_range.first - 1
+        self._contradicted = 0
         self._lost = False
 
     def doubt(self, seq: int) -> None:
         """The row at `seq`, whose leaf was just appended, can't be relied on; the next link may settle it."""
         self._give_up_unsettled()
-        self._unsettled = seq
+        self.unsettled = seq
         if type(self.leaves[-1]) is not bytes or len(self.leaves[-1]) != HASH_BYTES:
             self.leaves[-1] = _NOTHING
 
@@ -87,34 +108,42 @@ class LeafTrail:
         self._give_up_unsettled()
         if first == last:
             self.leaves.append(_NOTHING)
-            self._unsettled = first
+            self.unsettled = first
         else:
             self._doubtful(first)
             self._lost = True  # how many leaves to put there can't be trusted either
 
     def settle(self, prev_hash: bytes) -> None:
-        """The sound record whose leaf was just appended links to this."""
+        """The sound record whose leaf was just appended links to this, and not to the leaf before it.
+
+        A record that contradicts the one before it, and is itself contradicted by the next, is no good witness.
+        """
+        place = self._before + len(self.leaves)
         if len(self.leaves) > 1:
             self.leaves[-2] = prev_hash
-        self._unsettled = None
+        if self.unsettled is None:
+            if self._contradicted == place - 1:
+                self._doubtful(place - 2)
+            self._contradicted = place
+        self.unsettled = None
 
     def hand_on(self, *, all_: bool = False) -> None:
         """Give the range what will not change any more."""
         kept = [] if all_ else self.leaves[-1:]
         if not self._lost:
             self.range.add(self.leaves if all_ else self.leaves[:-1])
+        self._before += len(self.leaves) - len(kept)
         self.leaves[:] = kept
         if all_:
-            self._give_up_unsettled()
             self.range.finish()
 
     def _give_up_unsettled(self) -> None:
-        if self._unsettled is not None:
-            self._doubtful(self._unsettled)
-            self._unsettled = None
+        if self.unsettled is not None:
+            self._doubtful(self.unsettled)
+            self.unsettled = None
 
     def _doubtful(self, seq: int) -> None:
-        if self.doubtful_from is None:
+        if self.doubtful_from is None or seq < self.doubtful_from:
             self.doubtful_from = seq
 
 
@@ -126,12 +155,12 @@ def roots(ranges: Sequence[LeafRange], before: Sequence[bytes] = ()) -> Iterator
     tree = _Tree((ranges[0].first - 1) // CHUNK if ranges else 0, before)
     for leaf_range in ranges:
         done = 0
-        for size, leaves in sorted(leaf_range.partial.items()):
-            chunks = (size - len(leaves) - (leaf_range.first - 1)) // CHUNK
+        for size, subtrees in sorted(leaf_range.partial.items()):
+            chunks = (size - leaf_range.first) // CHUNK
             for node in leaf_range.nodes[done:chunks]:
                 tree.push(node)
             done = max(done, chunks)
-            yield size, tree.root(leaves)
+            yield size, tree.root(subtrees)
         for node in leaf_range.nodes[done:]:
             tree.push(node)
 
@@ -151,9 +180,9 @@ class _Tree:
             size //= 2
         self._subtrees.append(node)
 
-    def root(self, leaves: Sequence[bytes]) -> bytes:
-        """The root with these leaves after the last chunk."""
-        parts = [*self._subtrees, *_full_subtrees(leaves)]
+    def root(self, last: Sequence[bytes]) -> bytes:
+        """The root with these subtrees after the last chunk."""
+        parts = [*self._subtrees, *last]
         if not parts:
             return EMPTY_ROOT
         found = parts.pop()

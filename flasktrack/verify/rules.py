@@ -7,13 +7,16 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection
+from sqlalchemy import Connection, and_, func, select
 
+from flasktrack.core.erasure import ENTITY_TYPE
+from flasktrack.core.record import MAX_POSITION
 from flasktrack.store.reader import Head, list_erasures
-from flasktrack.store.schema import audit_record
+from flasktrack.store.schema import audit_payload, audit_record
 from flasktrack.store.scope import scoped
 from flasktrack.verify.chain import Problem
 from flasktrack.verify.continuity import Tape
+from flasktrack.verify.keeping import ACTS_ON_HISTORY
 from flasktrack.verify.order import Range
 from flasktrack.verify.span import Scan
 
@@ -58,10 +61,32 @@ def head_problems(head: Head | None, found: Scan, moved: bool) -> Iterator[Probl
         yield Problem("head_mismatch", last, last, note=f"The chain's head does not name the last record, {last:,}.")
 
 
-def cut_with_head(problem: Problem, head: Head | None, found: Scan) -> bool:
-    """Links left over from records that were cut off: the head tells of those already."""
-    size = head.size if head is not None and type(head.size) is int else 0
-    return problem.code == "link_mismatch" and found.last < problem.seq <= size
+def out_of_place(connection: Connection, organization_id: str, last: int) -> Iterator[Problem]:
+    """Rows where no record can stand: positions that are no numbers (SQLite sorts them last), contents of nothing."""
+    after = max(last, 1)
+    if connection.dialect.name == "sqlite":
+        beyond = scoped(organization_id, func.count()).where(audit_record.c.seq > MAX_POSITION)
+        if count := connection.execute(beyond).scalar_one():
+            note = f"{count:,} rows stand at positions that are no whole numbers: they were put in."
+            yield Problem("chain_broken", after, after, note=note)
+    payload = audit_payload.c
+    orphans = (
+        select(func.count())
+        .select_from(audit_payload)
+        .where(payload.organization_id == organization_id, payload.seq > last)
+    )
+    if count := connection.execute(orphans).scalar_one():
+        note = f"After the last record, {last:,}, contents are stored that belong to none: {count:,} rows."
+        yield Problem("payload_modified", after, after, note=note)
+
+
+def head_size(head: Head | None) -> int:
+    return head.size if head is not None and type(head.size) is int else 0
+
+
+def cut_off(problem: Problem, last: int, size: int) -> bool:
+    """Links left over from records that were cut off: head or checkpoint, which count `size`, tell of those."""
+    return problem.code == "link_mismatch" and last < problem.seq <= size
 
 
 def untrusted(gaps: list[Range], modified: list[int]) -> npt.NDArray[np.int64]:
@@ -70,25 +95,45 @@ def untrusted(gaps: list[Range], modified: list[int]) -> npt.NDArray[np.int64]:
 
 
 def continuity_problems(
-    connection: Connection, organization_id: str, tape: Tape, untrusted_ranges: npt.NDArray[np.int64]
+    connection: Connection, organization_id: str, tape: Tape, untrusted_ranges: npt.NDArray[np.int64], since: int
 ) -> Iterator[Problem]:
-    gaps = iter(tape.gaps(untrusted_ranges))
+    """Ordinals and states of the records from `since` on."""
+    gaps = iter(tape.gaps(untrusted_ranges, since))
     record = audit_record.c
+    columns = (record.seq, record.actor_type, record.actor_id, record.entity_type, record.entity_id)
     while part := list(islice(gaps, _NAMED_AT_ONCE)):
-        names = {
-            row.seq: (f"{row.actor_type} {row.actor_id}", f"{row.entity_type} {row.entity_id}")
-            for row in connection.execute(
-                scoped(
-                    organization_id,
-                    record.seq,
-                    record.actor_type,
-                    record.actor_id,
-                    record.entity_type,
-                    record.entity_id,
-                ).where(record.seq.in_({position for _, position in part}))
-            )
-        }
+        chosen = record.seq.in_({position for _, position in part})
+        found = connection.execute(scoped(organization_id, *columns).where(chosen))
+        names = {row.seq: ((row.actor_type, row.actor_id), (row.entity_type, row.entity_id)) for row in found}
         for kind, position in part:
             actor, entity = names[position]
-            code = "state_gap" if kind == "state" else "ordinal_gap"
-            yield Problem(code, position, position, note=actor if kind == "actor_seq" else entity)
+            if kind == "state":
+                own = entity == (ENTITY_TYPE, organization_id)
+                if own and _state_kept(connection, organization_id, position, untrusted_ranges):
+                    continue
+                yield Problem("state_gap", position, position, note=" ".join(entity))
+            else:
+                who = actor if kind == "actor_seq" else entity
+                yield Problem("ordinal_gap", position, position, note=" ".join(who))
+
+
+def _state_kept(
+    connection: Connection, organization_id: str, seq: int, untrusted_ranges: npt.NDArray[np.int64]
+) -> bool:
+    """Whether the organization's state before record `seq` is its last one, acts upon its history left aside.
+
+    What an erasure or a verification has in `after` is what was done, and no state.
+    """
+    columns, bodies = audit_record.c, audit_payload.c
+    same = and_(bodies.organization_id == columns.organization_id, bodies.seq == columns.seq)
+    mine = and_(columns.entity_type == ENTITY_TYPE, columns.entity_id == organization_id)
+    statement = scoped(organization_id, columns.seq, bodies.after).outerjoin_from(audit_record, audit_payload, same)
+    earlier = statement.where(mine, columns.seq < seq, columns.after_digest.is_not(None))
+    last = earlier.where(columns.action.not_in(ACTS_ON_HISTORY)).order_by(columns.seq.desc()).limit(1)
+    state = connection.execute(last).one_or_none()
+    if state is None or state.after is None:
+        return True
+    if np.any((untrusted_ranges[:, 1] > state.seq) & (untrusted_ranges[:, 0] < seq)):
+        return True
+    before = select(bodies.before).where(bodies.organization_id == organization_id, bodies.seq == seq)
+    return bool(connection.execute(before).scalar_one() == state.after)

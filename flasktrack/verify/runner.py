@@ -4,41 +4,41 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func
 
+from flasktrack.core.record import MAX_POSITION
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import InvalidFilter
-from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization, list_chains
 from flasktrack.store.reader import read_head
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
-from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, Verification, store_verification
-from flasktrack.trust.anchors import Anchors
+from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, Verification
+from flasktrack.trust.anchors import Anchor, Anchors
 from flasktrack.trust.checkpoints import list_checkpoints
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.chain import Problem
-from flasktrack.verify.continuity import Tape, current_seed
+from flasktrack.verify.continuity import Tape
+from flasktrack.verify.keeping import keep_verification
 from flasktrack.verify.order import restore_order
+from flasktrack.verify.parallel import Shared
 from flasktrack.verify.report import findings
 from flasktrack.verify.roots import roots
-from flasktrack.verify.rows import MAX_POSITION, Streams
-from flasktrack.verify.rules import continuity_problems, cut_with_head, erased, head_problems, untrusted
-from flasktrack.verify.seals import Claim, Seals, judge, read_claims
-from flasktrack.verify.seeds import known_checkpoint, seed_tape
-from flasktrack.verify.span import Scan, scan, scan_elsewhere, spans
+from flasktrack.verify.rows import Streams
+from flasktrack.verify.rules import continuity_problems, cut_off, erased, head_problems, head_size, untrusted
+from flasktrack.verify.seals import Notes, judge, read_claims, truncated
+from flasktrack.verify.seeds import Known, known_checkpoint, seed_tape
+from flasktrack.verify.span import Scan, scan
 
 Progress = Callable[[int, int], None]
 """Called with the number of records checked so far, and of how many; may raise to cancel."""
 
 SPAN = 32_768
 """Records that a worker reads at a time."""
-_AHEAD = 16  # spans in work or waiting to be put together: what they hold is what memory they take
 
 
 class Trust(NamedTuple):
@@ -105,14 +105,16 @@ def verify_with_root(
     keep: bool = True,
 ) -> Verified:
     """`verify_organization`, and the root over what was verified: what a seal may sign."""
-    if organization_id not in list_chains(engine) and not _anchored(trust, organization_id):
+    # Before the snapshot: a checkpoint that is sealed meanwhile is anchored after it is stored.
+    anchors = trust.anchors.read(organization_id) if trust is not None and trust.anchors is not None else []
+    if not anchors and organization_id not in list_chains(engine):
         get_organization(engine, organization_id)  # raises, and says which ones there are
     started_at, start = utc_now(), time.monotonic()
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         # In one snapshot: the upper end, the head that belongs to it, the checkpoints and the records.
-        run = _Run(connection, organization_id, trust, workers, progress)
+        run = _Run(connection, organization_id, trust, anchors, workers, progress)
         outcome = run.between(*between) if between else run.since_checkpoint() if incremental else run.everything()
     done = Verification(
         id=str(uuid.uuid4()),
@@ -129,13 +131,8 @@ def verify_with_root(
         anchored=outcome.anchored,
     )
     if keep:
-        with writing(engine) as connection:
-            store_verification(connection, done)
+        keep_verification(engine, done)
     return Verified(done, outcome.root)
-
-
-def _anchored(trust: Trust | None, organization_id: str) -> bool:
-    return bool(trust is not None and trust.anchors is not None and trust.anchors.read(organization_id))
 
 
 class _Run:
@@ -146,6 +143,7 @@ class _Run:
         connection: Connection,
         organization_id: str,
         trust: Trust | None,
+        anchors: Sequence[Anchor],
         workers: Executor | None,
         progress: Progress | None,
     ) -> None:
@@ -155,24 +153,13 @@ class _Run:
         self.progress = progress
         seq = audit_record.c.seq
         extent = scoped(organization_id, func.coalesce(func.max(seq), 0)).where(seq <= MAX_POSITION)
-        self.last = int(connection.execute(extent).scalar_one())
+        self.last = max(0, int(connection.execute(extent).scalar_one()))
         self.head = read_head(connection, organization_id)
-        self.claims, self.note_problems = self._read_claims(trust)
+        self.notes = self._read_notes(trust, anchors)
 
     def everything(self) -> _Outcome:
         """Every record, and every checkpoint and anchor."""
-        tape = Tape()
-        try:
-            found = self._scan(1, {self.last, *(claim.size for claim in self.claims)}, tape)
-            problems = self._problems(found, tape, [])
-        finally:
-            tape.close()
-        known = dict(roots(found.leaves))
-        seals = judge(self.claims, found.last, known, found.doubtful_from)
-        problems += self._sealing_problems(seals, problems)
-        first = 1 if found.records else 0
-        root = known.get(found.last)
-        return _Outcome(FULL, first, found.last, found.records, seals.sealed, seals.anchored, problems, root)
+        return self._check(FULL, Known(0, 1, []))
 
     def since_checkpoint(self) -> _Outcome:
         """The records since the last checkpoint that a verification found in order, and the checkpoints since then.
@@ -180,101 +167,95 @@ class _Run:
         The checkpoint's root is computed from the stored nodes of the tree, so they and the hashes of what is built
         on are what was signed; what the older records hold is not looked at.
         """
-        known = known_checkpoint(self.connection, self.organization_id, self.claims, self.last)
-        if known is None:
-            return self.everything()
-        tape = Tape()
-        try:
-            seed_tape(self.connection, self.organization_id, known.first, self.last, tape)
-            newer = [claim for claim in self.claims if claim.size >= known.size]
-            found = self._scan(known.first, {self.last, *(claim.size for claim in newer)}, tape)
-            problems = self._problems(found, tape, [(1, known.first - 1)])
-        finally:
-            tape.close()
-        computed = dict(roots(found.leaves, known.subtrees))
-        seals = judge(newer, found.last, computed, found.doubtful_from)
-        problems += self._sealing_problems(seals, problems)
-        root = computed.get(found.last)
-        return _Outcome(
-            INCREMENTAL, known.first, found.last, found.records, seals.sealed, seals.anchored, problems, root
-        )  # fmt: skip
+        known = known_checkpoint(self.connection, self.organization_id, self.notes.claims, self.last)
+        return self.everything() if known is None else self._check(INCREMENTAL, known)
 
     def between(self, first: int, last: int) -> _Outcome:
         """The records of a range, with the links and counts that lead into it."""
-        if not 1 <= first <= last:
+        if not 1 <= first <= last <= MAX_POSITION:
             raise InvalidFilter(f"There are no positions {first:,} to {last:,}.", "Give the lower one first: 10-20.")
         end = min(last, self.last)
         tape = Tape()
         try:
             if first > 1:
                 seed_tape(self.connection, self.organization_id, first, end, tape)
-            found = scan(self.connection, self.organization_id, first, end, (), tape, open_end=False)
-            problems = self._problems(found, tape, [(1, first - 1)] if first > 1 else [], with_head=False)
+            report = self._reporting(end - first + 1)
+            found = scan(self.connection, self.organization_id, first, end, (), tape, progress=report)
+            problems, reach = self._problems(found, tape)
         finally:
             tape.close()
+        if last > self.last:
+            problems = self._with_end(problems, list(truncated(self.notes, reach)), found, reach)
+            problems = [problem for problem in problems if problem.seq <= last]
         return _Outcome(RANGE, first, found.last, found.records, 0, 0, problems)
 
-    def _read_claims(self, trust: Trust | None) -> tuple[list[Claim], list[Problem]]:
-        stored = list_checkpoints(self.connection, self.organization_id)
+    def _check(self, mode: str, known: Known) -> _Outcome:
+        """Everything from where `known` leads on, held against the checkpoints from its size on."""
+        tape = Tape()
+        try:
+            if known.first > 1:
+                seed_tape(self.connection, self.organization_id, known.first, self.last, tape)
+            sizes = {claim.size for claim in self.notes.claims if known.size <= claim.size}
+            found = self._scan(known.first, frozenset({self.last, *sizes}), tape)
+            problems, reach = self._problems(found, tape)
+        finally:
+            tape.close()
+        computed = self._roots(found, known.subtrees)
+        root = computed.get(found.last)
+        seals = judge(
+            self.notes, reach, computed, found.doubtful_from, since=known.size, proven=max(0, known.first - 1)
+        )
+        problems = [*self._with_end(problems, seals.problems, found, reach), *self.notes.problems]
+        first = known.first if found.records else 0
+        return _Outcome(mode, first, found.last, found.records, seals.sealed, seals.anchored, problems, root)
+
+    def _read_notes(self, trust: Trust | None, anchors: Sequence[Anchor]) -> Notes:
+        """All checkpoints; none of them where nothing is trusted. The keys are read after the snapshot was taken:
+        one that signed before is known then, whatever was rotated meanwhile."""
         if trust is None:
-            return read_claims("", (), stored, ())
-        anchors = trust.anchors.read(self.organization_id) if trust.anchors is not None else ()
+            return read_claims("", (), (), ())
+        stored = list_checkpoints(self.connection, self.organization_id)
         if not stored and not anchors:
-            return [], []
+            return read_claims("", (), (), ())
         keyring, name = trust.keyring, self.organization_id
         return read_claims(keyring.origin(name), keyring.trusted(name), stored, anchors, keyring.witnesses())
 
-    def _scan(self, first: int, wanted: set[int], tape: Tape) -> Scan:
+    def _scan(self, first: int, wanted: frozenset[int], tape: Tape) -> Scan:
         """All positions from `first` on, by the workers if there are any."""
-        parts = spans(first, self.last, SPAN)
-        total = max(0, self.last - first + 1)
-        if self.workers is None or len(parts) < 2:
-            progress = self.progress
-            report = None if progress is None else lambda count: progress(count, max(total, count))
+        report = self._reporting(self.last - first + 1)
+        if self.workers is None or self.last - first < SPAN:
             return scan(
                 self.connection, self.organization_id, first, self.last, wanted, tape, open_end=True, progress=report
             )
-        found: Scan | None = None
-        for part in self._in_parallel(self.workers, parts, wanted):
-            tape.add(part.tape)
-            part.tape = b""
-            if found is None:
-                found = part
-            else:
-                found.extend(part)
-            if self.progress is not None:
-                self.progress(found.records, total)
-        assert found is not None  # noqa: S101 (there are two parts at least)
-        return found
+        shared = Shared(self.connection, self.organization_id, first, self.last, wanted, SPAN)
+        return shared.scan(self.workers, tape, report)
 
-    def _in_parallel(self, workers: Executor, parts: list[tuple[int, int]], wanted: set[int]) -> Iterator[Scan]:
-        """What the workers found, in order; not many spans ahead of what was taken."""
-        url = self.connection.engine.url.render_as_string(hide_password=False)
-        running: deque[Future[Scan]] = deque()
-        waiting = iter(parts)
-        try:
-            while True:
-                for first, last in waiting:
-                    sizes = tuple(size for size in wanted if first <= size <= last)
-                    arguments = (url, self.organization_id, first, last, sizes, last == self.last, current_seed())
-                    running.append(workers.submit(scan_elsewhere, *arguments))
-                    if len(running) == _AHEAD:
-                        break
-                if not running:
-                    return
-                yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
+    def _reporting(self, total: int) -> Callable[[int], None] | None:
+        progress = self.progress
+        return None if progress is None else lambda count: progress(count, max(total, count))
 
-    def _problems(
-        self, found: Scan, tape: Tape, before: list[tuple[int, int]], *, with_head: bool = True
-    ) -> list[Problem]:
-        """What is wrong with what was read; `before` are the positions that were not."""
+    def _roots(self, found: Scan, subtrees: Sequence[bytes]) -> dict[int, bytes]:
+        """The roots at all sizes that were asked for.
+
+        Where the head does not name the last record, either may be the one that was altered: a root that a checkpoint
+        vouches for tells.
+        """
+        computed = dict(roots(found.leaves, subtrees))
+        head, last = self.head, found.last
+        signed = {claim.root for claim in self.notes.claims if claim.size == last}
+        if head is None or head.size != last or head.hash == found.last_hash or type(head.hash) is not bytes:
+            return computed
+        if last in computed and signed and computed[last] not in signed:
+            found.leaves[-1].mend_last(head.hash)
+            told = dict(roots(found.leaves, subtrees))[last]
+            computed[last] = told if told in signed else computed[last]
+        return computed
+
+    def _problems(self, found: Scan, tape: Tape) -> tuple[list[Problem], int]:
+        """What is wrong with the records that were read, and the highest position at which one was recorded."""
         hashes = Streams(self.connection, self.organization_id, found.first, found.last).hashes()
         order = restore_order(found.suspects, found.gaps, found.last, hashes)
-        problems = [problem for problem in found.problems if not cut_with_head(problem, self.head, found)]
-        problems = erased(self.connection, self.organization_id, problems)
+        problems = self._erased(found.problems)
         problems += [Problem("record_missing", first, end) for first, end in order.missing]
         problems += [
             Problem("record_reordered", position, position, note=f"{order.moved[position]:,}")
@@ -282,18 +263,27 @@ class _Run:
             else Problem("record_modified", position, position)
             for position in found.modified
         ]
-        if with_head:
-            problems += head_problems(self.head, found, bool(order.moved))
+        # What stands before was not read: it explains what begins there, as far as `seed_tape` knows of nothing.
+        before = [(0, found.first - 1)] if found.first > 1 else []
         ranges = untrusted([*before, *found.gaps], found.modified)
-        problems += [
-            problem
-            for problem in continuity_problems(self.connection, self.organization_id, tape, ranges)
-            if problem.seq >= found.first
-        ]
-        return problems
+        problems += continuity_problems(self.connection, self.organization_id, tape, ranges, found.first)
+        return problems, max([found.last, *order.moved.values()])
 
-    def _sealing_problems(self, seals: Seals, problems: list[Problem]) -> list[Problem]:
-        """What notes, roots and sizes say; a tail that was cut needs no second finding from the head."""
-        if any(problem.code == "chain_truncated" for problem in seals.problems):
-            problems[:] = [p for p in problems if p.code != "head_mismatch" or p.seq <= self.last]
-        return [*self.note_problems, *seals.problems]
+    def _erased(self, problems: list[Problem]) -> list[Problem]:
+        if self.workers is None:
+            return erased(self.connection, self.organization_id, problems)
+        with self.connection.engine.connect() as now:  # workers see what was erased meanwhile; so must this
+            return erased(now, self.organization_id, problems)
+
+    def _with_end(self, problems: list[Problem], seals: list[Problem], found: Scan, reach: int) -> list[Problem]:
+        """The problems, those of the chain's end, and those of its checkpoints: a tail that was cut is told once."""
+        size = head_size(self.head)
+        ends = list(head_problems(self.head, found, moved=reach > found.last))
+        cut = next((problem for problem in seals if problem.code == "chain_truncated"), None)
+        if cut is not None and size > found.last:
+            ends = []
+            note = f"{cut.note}; the chain's head still counts {size:,}"
+            seals = [problem._replace(note=note) if problem is cut else problem for problem in seals]
+        covered = max([size, *(problem.seq_end for problem in seals if problem is cut)])
+        kept = [problem for problem in problems if not cut_off(problem, found.last, covered)]
+        return [*kept, *ends, *seals]

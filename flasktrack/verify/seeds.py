@@ -29,24 +29,27 @@ class Known(NamedTuple):
 
 
 def known_checkpoint(connection: Connection, organization_id: str, claims: Sequence[Claim], last: int) -> Known | None:
-    """The newest checkpoint that a verification found in order; None where the stored tree does not give its root."""
+    """The newest checkpoint over records that a verification found in order, such as the one before its sealing.
+
+    None where there is none, where the stored tree does not give its root, and where nothing would be saved.
+    """
     rows = verification.c
     statement = (
-        select(rows.sealed)
+        select(rows.last_seq)
         .where(rows.organization_id == organization_id, rows.status == VERIFIED, rows.mode != RANGE)
         .order_by(rows.started_at.desc(), rows.id.desc())
         .limit(1)
     )
-    sealed = connection.execute(statement).scalar_one_or_none() or 0
-    same = [claim for claim in claims if claim.size == sealed <= last]
-    if not same:
+    verified = connection.execute(statement).scalar_one_or_none() or 0
+    size = max((claim.size for claim in claims if claim.size <= min(verified, last)), default=0)
+    # One chunk more than need be: so the hash that the first new record links to is among those of the root.
+    chunks = max(0, size // CHUNK - 1)
+    if not chunks:
         return None
     tree = StoredTree(connection, organization_id)
     try:
-        if any(tree.root(sealed) != claim.root for claim in same):
+        if any(tree.root(size) != claim.root for claim in claims if claim.size == size):
             return None
-        # One chunk more than need be: so the hash that the first new record links to is among those of the root.
-        chunks = max(0, sealed // CHUNK - 1)
         subtrees, start = [], 0
         for bit in reversed(range(chunks.bit_length())):
             if chunks & 1 << bit:
@@ -54,13 +57,14 @@ def known_checkpoint(connection: Connection, organization_id: str, claims: Seque
                 start += 1 << bit
     except TreeIncomplete:
         return None
-    return Known(sealed, chunks * CHUNK + 1, subtrees)
+    return Known(size, chunks * CHUNK + 1, subtrees)
 
 
 def seed_tape(connection: Connection, organization_id: str, first: int, last: int, tape: Tape) -> None:
     """Take down the last ordinals and states before `first` of the actors and entities that act from there on.
 
-    They stand at their own positions; what is found wrong with them is none of this run's business.
+    They stand at their own positions; what is found wrong with them is none of this run's business. Whoever did
+    nothing before is taken down with 0 acts.
     """
     columns = audit_record.c
     for kind in ("actor", "entity"):
@@ -69,16 +73,16 @@ def seed_tape(connection: Connection, organization_id: str, first: int, last: in
         for number, (type_name, id_name) in enumerate(connection.execute(acting).all()):
             mine = and_(type_ == type_name, id_ == id_name, columns.seq < first)
             statement = scoped(organization_id, columns.seq, ordinal).where(mine).order_by(ordinal.desc()).limit(1)
-            before = connection.execute(statement).one_or_none()
-            if before is None or type(before[1]) is not int:
+            seq, acts = connection.execute(statement).one_or_none() or (first - 1, 0)
+            if type(acts) is not int:  # SQLite keeps any value in any column
                 continue
             nobody = name_key("", f"{kind} {number}")  # the row's other half: a name that no record can hold
             key = name_key(type_name, id_name)
             if kind == "actor":
-                tape.write(key, nobody, before[0], before[1], 1, ABSENT, ABSENT)
+                tape.write(key, nobody, seq, acts, 1, ABSENT, ABSENT)
             else:
                 state = _last_state(connection, organization_id, mine)
-                tape.write(nobody, key, before[0], 1, before[1], ABSENT, state)
+                tape.write(nobody, key, seq, 1, acts, ABSENT, state)
 
 
 def _last_state(connection: Connection, organization_id: str, mine: ColumnElement[bool]) -> int:

@@ -6,7 +6,7 @@ down, so that spans can be read in any order, by any process on any machine that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -28,29 +28,32 @@ class Scan:
     """The last position; not the end of the span where the chain ends before."""
     records: int
     last_hash: bytes | None
+    """The last record's hash; None where there is no record at the last position, or none that is trusted."""
+    last_time: str
+    first_unlinked: tuple[int, bytes, str] | None
+    """See `ChainCheck`: the first record that was not held against the one before it."""
     problems: list[Problem]
     gaps: list[tuple[int, int]]
     modified: list[int]
     suspects: list[Suspect]
     leaves: list[LeafRange]
-    doubtful_from: int | None
+    _doubtful_from: int | None
+    _unsettled: bool
+    _broken: frozenset[int]
+    """Which of the positions first + 1 and last do not link to the record before."""
     tape: bytes = field(default=b"", repr=False)
 
-    def extend(self, other: Scan) -> None:
-        """Put the next span behind this one; `tape` is the caller's business.
+    @property
+    def doubtful_from(self) -> int | None:
+        """The first position whose leaf neither its row nor a link vouches for; no root is known from there on."""
+        if self._unsettled and self._doubtful_from is None:
+            return self.last
+        return self._doubtful_from
 
-        The next span judged its first record against a neighbour that it could not judge; this one has.
-        """
-        border = other.first - 1
-        unsound = bool(self.modified) and self.modified[-1] == border
-        problems = other.problems
-        if unsound:
-            problems = [
-                p for p in problems if p.seq != other.first or p.code not in ("chain_broken", "clock_regression")
-            ]
-        elif any(p.code == "chain_broken" and p.seq == other.first for p in problems):
-            self._doubt(border)
-        self.problems += problems
+    def extend(self, other: Scan) -> None:
+        """Put the next span behind this one, which was read as if nothing stood before it; `tape` is the caller's."""
+        self._join(other)
+        self.problems += other.problems
         gaps = list(other.gaps)
         if self.gaps and gaps and self.gaps[-1][1] + 1 == gaps[0][0]:
             gaps[0] = (self.gaps.pop()[0], gaps[0][1])
@@ -58,13 +61,35 @@ class Scan:
         self.modified += other.modified
         self.suspects += other.suspects
         self.leaves += other.leaves
-        if other.doubtful_from is not None:
-            self._doubt(other.doubtful_from)
+        if other._doubtful_from is not None:
+            self._doubt(other._doubtful_from)
         self.records += other.records
-        self.last, self.last_hash = other.last, other.last_hash
+        self.last, self.last_hash, self.last_time = other.last, other.last_hash, other.last_time or self.last_time
+        self._unsettled, self._broken = other._unsettled, other._broken
+
+    def _join(self, other: Scan) -> None:
+        """Hold the next span's first record against this one's last: link, clock and leaf."""
+        told = None
+        if other.first_unlinked is not None:
+            seq, prev_hash, recorded_at = other.first_unlinked
+            if recorded_at < self.last_time:
+                self.problems.append(Problem("clock_regression", seq, seq))
+            told = prev_hash if seq == other.first else None
+        if told is None or told == self.last_hash:
+            if self._unsettled:
+                self._doubt(self.last)
+            return
+        if self.last_hash is not None:
+            self.problems.append(Problem("chain_broken", other.first, other.first))
+            if self.last in self._broken:  # contradicted by both its neighbours: see LeafTrail.settle
+                self._doubt(self.last - 1)
+            if other.first + 1 in other._broken:
+                self._doubt(self.last)
+        if self.last_hash is not None or self._unsettled:
+            self.leaves[-1].mend_last(told)
 
     def _doubt(self, seq: int) -> None:
-        self.doubtful_from = seq if self.doubtful_from is None else min(seq, self.doubtful_from)
+        self._doubtful_from = seq if self._doubtful_from is None else min(seq, self._doubtful_from)
 
 
 def scan(
@@ -75,35 +100,41 @@ def scan(
     wanted: Collection[int],
     tape: Tape,
     *,
-    open_end: bool,
+    open_end: bool = False,
+    joined: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Scan:
     """Read and judge the positions `first` to `last`; `wanted` are the sizes at which the tree's root is asked for.
 
-    What is known of ordinals and states goes onto `tape`. `open_end`: the chain ends here.
+    What is known of ordinals and states goes onto `tape`. `open_end`: the chain ends here, so nothing may relate to
+    later positions. `joined`: `Scan.extend` will hold the first record against the one before it.
     """
     streams = Streams(connection, organization_id, first, last, open_end)
     # Where no root is asked for, a span may begin anywhere.
-    leaves = LeafRange(first - (first - 1) % CHUNK, wanted) if not wanted else LeafRange(first, wanted)
-    check = ChainCheck(tape, LeafTrail(leaves))
+    leaves = LeafRange(first if wanted else first - (first - 1) % CHUNK, wanted)
+    trail = LeafTrail(leaves)
+    check = ChainCheck(tape, trail)
     with streams.fast_text():
-        neighbour = streams.neighbour() if first > 1 else None
+        neighbour = streams.neighbour() if first > 1 and not joined else None
         check.read(streams.records(), streams.links(), progress, first=first, last=last, neighbour=neighbour)
+    borders = {first + 1, check.last_seq}
+    broken = {p.seq for p in check.problems if p.code == "chain_broken" and p.seq in borders}
     return Scan(
-        first, check.last_seq, check.records, check.last_hash, check.problems, check.gaps, check.modified,
-        check.suspects, [leaves], check.trail.doubtful_from,
+        first, check.last_seq, check.records, check.last_hash, check.last_time, check.first_unlinked, check.problems,
+        check.gaps, check.modified, check.suspects, [leaves], trail.doubtful_from, trail.unsettled is not None,
+        frozenset(broken),
     )  # fmt: skip
 
 
 def scan_elsewhere(
-    url: str, organization_id: str, first: int, last: int, wanted: tuple[int, ...], open_end: bool, seed: int
+    url: str, organization_id: str, first: int, last: int, wanted: tuple[int, ...], joined: bool, seed: int
 ) -> Scan:
     """`scan` in a worker, which opens the database by itself."""
     use_seed(seed)
     tape = Tape()
     try:
         with _database(url).connect() as connection:
-            found = scan(connection, organization_id, first, last, wanted, tape, open_end=open_end)
+            found = scan(connection, organization_id, first, last, wanted, tape, joined=joined)
         found.tape = tape.taken_down()
     finally:
         tape.close()
@@ -115,8 +146,15 @@ def _database(url: str) -> Engine:
     return open_database(url)
 
 
-def spans(first: int, last: int, records: int) -> list[tuple[int, int]]:
-    """The positions cut into spans of about so many records, each of which begins with a chunk of the tree."""
+def spans(first: int, last: int, records: int, next_row: Callable[[int], int]) -> Iterator[tuple[int, int]]:
+    """The positions cut into spans of about so many records, each of which begins with a chunk of the tree.
+
+    `next_row` gives the position of the next row at or after another one. Where none is near, the span goes on until
+    shortly before it: somebody may have put a record a billion positions away.
+    """
     length = max(CHUNK, records // CHUNK * CHUNK)
-    starts = [first, *range((first - 1) // length * length + length + 1, last + 1, length)]
-    return [(start, min(last, end - 1)) for start, end in zip(starts, [*starts[1:], last + 1], strict=True)]
+    start = first
+    while start <= last:
+        end = max((start - 1) // length * length + length, (next_row(start) - 1) // CHUNK * CHUNK)
+        yield start, min(last, end)
+        start = end + 1
