@@ -112,7 +112,7 @@ def test_the_coverage_shows_what_was_checked_what_was_not_and_where_something_is
     spans = [(trace.base[0] + 1, trace.base[0] + trace.x[0]) for trace in figure.data if trace.type == "bar"]
     assert spans == [(1, 80), (81, 100)]
     marks = [[list(data) for data in trace.customdata] for trace in figure.data if trace.type == "scatter"]
-    assert marks == [[[7]], [[9]]]  # errors, then warnings
+    assert marks == [[[7]], [[9]], []]  # errors, warnings, notes
 
 
 def figures_of(text: str, *, dark: bool) -> list[go.Figure]:

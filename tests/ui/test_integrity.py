@@ -113,12 +113,14 @@ def test_every_finding_is_listed_in_plain_words(open_app: OpenApp, tampered_url:
     engine.dispose()
     assert latest is not None
     app = open_app(tampered_url, "integrity", org=HERE)
-    shown = app.table("findings_")
-    assert list(shown["code"]) == [finding.code for finding in latest.findings]
-    assert list(shown["detail"]) == [finding.detail for finding in latest.findings]
+    details: dict[str, list[str]] = {}
+    for finding in latest.findings:
+        details.setdefault(finding.code, []).append(finding.detail)
     assert {"record_modified", "record_missing", "record_reordered", "payload_modified", "link_mismatch"} <= set(
-        shown["code"]
+        details
     )
+    for code, said in details.items():
+        assert list(app.table(f"findings_{latest.id}_{code}")["detail"]) == said
     assert "not intact" in app.text
     errors = sum(finding.severity == "error" for finding in latest.findings)
     assert f"{errors} errors" in app.text
@@ -128,17 +130,14 @@ def test_every_finding_is_listed_in_plain_words(open_app: OpenApp, tampered_url:
 
 def test_a_click_on_a_finding_opens_its_record(open_app: OpenApp, tampered_url: str) -> None:
     app = open_app(tampered_url, "integrity", org=HERE)
-    shown = app.table("findings_")
-    row = list(shown["code"]).index("payload_modified")
-    app.click_cell("findings_", row, "detail")
-    seq = int(shown["where"][row].replace(",", ""))
+    (key,) = (key for key in app.tables() if key.startswith("findings_") and key.endswith("_payload_modified"))
+    seq = int(app.table(key)["where"][0].replace(",", ""))
+    app.click_cell(key, 0, "detail")
     assert app.params["record"] == [str(seq)]
     assert f"Record {seq:,}" in app.text
     assert any("payload_modified" in error for error in app.errors)
     app.click_point("coverage_", [1234])
     assert "Record 1,234" in app.text
-    app.click_point("coverage_", [None])  # the bar of what was checked leads nowhere
-    assert app.params["record"] == ["1234"]
 
 
 def test_the_other_organization_of_an_altered_database_is_intact(open_app: OpenApp, tampered_url: str) -> None:
@@ -150,7 +149,7 @@ def test_a_sound_history_says_so_and_that_nobody_has_signed_it(open_app: OpenApp
     app = open_app(lab_url, "integrity", org=THERE)
     assert "The history is intact" in app.text
     assert "No findings" in app.text
-    assert "0 sealed" in app.text
+    assert "None sealed" in app.text
 
 
 # Older ones
