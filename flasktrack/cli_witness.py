@@ -16,7 +16,7 @@ from flasktrack.cli_files import read_lines, read_text, write_text
 from flasktrack.core.add_checkpoint import MAX_REQUEST_CHARACTERS, format_request
 from flasktrack.errors import CosignRefused, NotIntact
 from flasktrack.settings import DATA, Settings
-from flasktrack.store.organizations import list_chains
+from flasktrack.store.organizations import get_organization, list_chains
 from flasktrack.trust.keyring import Keyring
 
 
@@ -81,7 +81,9 @@ def _add(options: argparse.Namespace) -> int:
     keyring = Keyring.from_settings(Settings.from_environment())
     lines = read_text(options.file, MAX_REQUEST_CHARACTERS, "an answer of a witness")
     with database(options) as engine:
-        names = [options.organization] if options.organization else list_chains(engine)
+        names = list_chains(engine)
+        if options.organization:
+            names = [get_organization(engine, options.organization).id]
         cosigned = take_in(engine, keyring, lines, names)
     added = f"{cosigned.added} signatures were added to" if cosigned.added else "nothing is new for"
     sentence = f"{cosigned.organization_id}: {added} the checkpoint over {cosigned.size:,} records."
