@@ -25,7 +25,6 @@ from flasktrack.ui.theme import apply_style
 
 def main() -> None:
     """Run one page, with whatever goes wrong shown as a sentence."""
-    st.set_page_config(page_title="FlaskTrack", layout="wide")
     router = st.navigation(
         [
             st.Page(page.path, title=page.title, url_path=page.url_path, default=not page.url_path)
@@ -33,11 +32,12 @@ def main() -> None:
         ],
         position="hidden",
     )
+    st.set_page_config(page_title=f"{router.title} - FlaskTrack", layout="wide")
     apply_style()
     with faults.readable():
         if settings.Settings.from_environment().database_url == settings.DEFAULT_DATABASE_URL:
             _fill_embedded_database(settings.DEFAULT_DATABASE_URL)
-        draw_sidebar(session.current())
+        draw_sidebar(session.current(), router.url_path)
         router.run()
 
 

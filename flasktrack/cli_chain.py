@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
 
 from flasktrack.cli_common import NOT_SOUND, SOUND, add_progress, answer, database, progress_report
 from flasktrack.errors import InvalidFilter, NotIntact
-from flasktrack.settings import Settings
+from flasktrack.settings import Settings, parse_duration
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import chain_sizes, list_chains
 from flasktrack.trust.anchors import Anchors
@@ -33,7 +35,11 @@ def add_chain_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     which.add_argument("--incremental", action="store_true", help="only what came since the last verified checkpoint")
     which.add_argument("--seq", metavar="A-B", help="only these positions")
     verify.add_argument("--workers", metavar="N", type=int, help="processes; default: one a processor for large chains")
+    verify.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers read the database")
     verify.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
+    verify.add_argument("--every", metavar="TIME", help="again and again, such as 6h, until it is stopped")
+    verify.add_argument("--seal", action="store_true", help="with --every: seal what is verified")
+    verify.add_argument("--health", metavar="FILE", type=Path, help="with --every: write there how it fares")
     add_progress(verify)
 
     checkpoint = command("checkpoint", _checkpoint, "seal: verify what is new, then sign a checkpoint over everything")
@@ -59,13 +65,15 @@ def _verify(options: argparse.Namespace) -> int:
     from flasktrack.store.verifications import VERIFIED
     from flasktrack.verify.runner import verify_organization
 
+    if options.every:
+        return _verify_on_schedule(options)
     trust = trust_from(Settings.from_environment())
     between = _positions(options.seq) if options.seq else None
     done = []
     with database(options) as engine:
         anchored = trust.anchors.organizations() if trust.anchors is not None else []
         chains = [options.organization] if options.organization else sorted({*list_chains(engine), *anchored})
-        with _workers(options.workers, engine, chains) as workers:
+        with _workers(options, engine, chains) as workers:
             for chain in chains:
                 with progress_report(options.progress) as progress:
                     done.append(
@@ -83,9 +91,33 @@ def _verify(options: argparse.Namespace) -> int:
     return SOUND if done and all(verification.status == VERIFIED for verification in done) else NOT_SOUND
 
 
+def _verify_on_schedule(options: argparse.Namespace) -> int:
+    from flasktrack.seal.schedule import run_schedule, stopped_by_signals
+
+    if options.organization or options.incremental or options.seq or options.json:
+        raise InvalidFilter(
+            "On a schedule every organization is verified in full.",
+            "Leave out --organization, --incremental, --seq and --json, or --every.",
+        )
+    settings = Settings.from_environment()
+    with database(options) as engine, stopped_by_signals() as stop:
+        run_schedule(
+            engine, trust_from(settings), parse_duration(options.every), seals=options.seal, health=options.health,
+            report=partial(print, flush=True), stop=stop,
+        )  # fmt: skip
+    return SOUND
+
+
 @contextmanager
-def _workers(count: int | None, engine: Engine, chains: list[str]) -> Iterator[Executor | None]:
-    """A pool of processes; None where one process is asked for, or is faster."""
+def _workers(options: argparse.Namespace, engine: Engine, chains: list[str]) -> Iterator[Executor | None]:
+    """A pool of processes, or a cluster's workers; None where one process is asked for, or is faster."""
+    if options.scheduler:
+        from flasktrack.verify.cluster import cluster_executor
+
+        with cluster_executor(options.scheduler) as cluster:
+            yield cluster
+        return
+    count: int | None = options.workers
     if count is None:
         sizes = chain_sizes(engine)
         large = max((sizes.get(chain, 0) for chain in chains), default=0) >= _WORTH_A_POOL

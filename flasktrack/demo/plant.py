@@ -82,10 +82,12 @@ def _self_approval(world: World) -> None:
     protocol = ("protocol", workflow.protocol)
     state = world.states[protocol]
     change = {"version": state["version"] + 1, "status": "draft", "limit": round(workflow.limit * 1.25, 3)}
+    change["approvals"] = []
     world.act(author, "update", protocol, change=change, reason="Limit widened", request=("PUT", "/v1/protocols"))
     world.now += timedelta(minutes=4)
+    approval = {"by": author.name, "role": author.role, "meaning": "Approved", "on": str(world.today())}
     world.act(
-        author, "approve", protocol, change={"status": "effective"}, reason="Approved",
+        author, "approve", protocol, change={"status": "effective", "approvals": [approval]}, reason="Approved",
         request=("POST", f"/v1/protocols/{workflow.protocol}/approve"),
     )  # fmt: skip
 

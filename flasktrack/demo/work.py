@@ -64,6 +64,8 @@ def _set_up(world: World) -> None:
                 "version": 1,
                 "status": "draft",
                 "steps": _steps(workflow),
+                "limit": workflow.limit,
+                "approvals": [],
             }
             world.act(author, "create", protocol, name=workflow.protocol_name, new=protocol_state)
             world.act(reviewer, "approve", protocol, change={"status": "effective"}, reason="First issue")

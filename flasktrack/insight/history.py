@@ -66,6 +66,28 @@ def entity_history(ledger: Ledger, entity_type: str, entity_id: str) -> Iterator
             state = _reliable(checked, "after")
 
 
+def unrecorded_change(ledger: Ledger, checked: CheckedRecord) -> list[Change]:
+    """What changed between the state that was last recorded of the entity and the `before` of this record.
+
+    Nothing where either can't be relied on, or there is none; see `Revision` for what a difference means.
+    """
+    record, before = checked.record, _reliable(checked, "before")
+    if before is None or any(finding.code == "record_modified" for finding in checked.findings):
+        return []
+    columns = audit_record.c
+    mine = columns.entity_type == record.entity_type, columns.entity_id == record.entity_id
+    last = next(
+        ledger.stream(*mine, columns.after_digest.is_not(None), last=record.seq - 1, descending=True, limit=1), None
+    )
+    after = None if last is None else _reliable(last, "after")
+    if after is None or after == before:
+        return []
+    try:
+        return changes(orjson.loads(after), orjson.loads(before))
+    except (ValueError, RecursionError, TypeError):
+        return []
+
+
 def related_to(
     ledger: Ledger, entity_type: str, entity_id: str, *, descending: bool = True, limit: int | None = None
 ) -> Iterator[CheckedRecord]:

@@ -71,6 +71,15 @@ def write(**changes: Value) -> None:
             st.query_params.pop(name, None)
 
 
+def replace(params: dict[str, list[str]]) -> None:
+    """Make these the parameters, and no others."""
+    for name in list(st.query_params):
+        if name not in params:
+            del st.query_params[name]
+    for name, new in params.items():
+        st.query_params[name] = new
+
+
 def reset() -> None:
     """Remove every parameter but the organization and the role."""
     for name in list(st.query_params):

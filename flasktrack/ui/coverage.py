@@ -18,12 +18,17 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
     """The chain by position; the customdata of a stretch, and of a finding, is its first position."""
     colours = palette(dark=dark)
     figure = go.Figure(layout={"template": template(dark=dark), "height": 150})
-    end = max(size, done.last_seq, 1)
+    end = max(size, done.last_seq, *(finding.seq_end for finding in findings), 1)
     spans = [
         ("checked by an earlier verification", 1, done.first_seq - 1, colours.plain),
         ("sealed and checked", done.first_seq, min(done.sealed, done.last_seq), _SEALED),
         ("checked, not sealed", max(done.first_seq, done.sealed + 1), done.last_seq, _CHECKED),
         ("not checked", done.last_seq + 1, size, colours.plain),
+    ]
+    spans += [
+        ("gone", finding.seq, finding.seq_end, _ERROR)
+        for finding in findings
+        if finding.code in ("record_missing", "chain_truncated") or finding.seq > size
     ]
     heading = ["Where in the chain"]
     for name, first, last, colour in spans:

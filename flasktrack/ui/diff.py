@@ -30,6 +30,11 @@ def draw_changes(before: Any, after: Any) -> None:
     if not found:
         st.text("Nothing differs between before and after.")
         return
+    draw_change_rows(found)
+
+
+def draw_change_rows(found: Sequence[Change]) -> None:
+    """Draw changes, one a row."""
     rows = [(change.path or "(whole)", *_sides(change), change.kind) for change in found[:MOST_ROWS]]
     _draw(("Field", "Before", "After", "Change"), rows, len(found))
 

@@ -44,6 +44,8 @@ def draw_history(context: Context, entity: str) -> None:
         st.info(f"No record is about {literal(entity)}.", icon=":material/info:")
     else:
         st.text(_sentence(context, total, marked, revisions))
+        if not replace(current_filter(context), entities=(), with_related=False).is_empty:
+            st.caption("This is the whole history: the filter applies to the list of entities, not to it.")
         _draw(context, revisions)
     _related(context, ledger, entity_type, entity_id, revisions)
 
@@ -104,7 +106,7 @@ def _draw(context: Context, revisions: Sequence[Revision]) -> None:
     with table:
         _table(context, revisions, narrow=True)
     with detail:
-        record_detail(context, opened)
+        record_detail(context, opened, listed=[r.checked.record.seq for r in reversed(revisions)])
 
 
 def _act(context: Context, revision: Revision) -> Act | None:
@@ -144,7 +146,7 @@ def _table(context: Context, revisions: Sequence[Revision], *, narrow: bool) -> 
         column_order=_columns(narrow=narrow, looks=any(shown["look"])),
         column_config={
             "revision": column.NumberColumn("Revision", format="localized", width=70),
-            "time": column.TextColumn(f"Occurred ({context.zone.key})", width=150),
+            "time": column.TextColumn("Occurred", help=f"In {context.zone.key}", width=150),
             "actor": column.TextColumn("Actor", width=130),
             "action": column.TextColumn("Action", width=75),
             "changes": column.TextColumn("What changed", width=330),
@@ -155,8 +157,10 @@ def _table(context: Context, revisions: Sequence[Revision], *, narrow: bool) -> 
 
 
 def _columns(*, narrow: bool, looks: bool) -> list[str]:
-    shown = ["revision", *(["look"] if looks else []), "time", "actor", "action", "changes"]
-    return shown if narrow else [*shown, "reason"]
+    """What is shown beside an opened record (`narrow`) and otherwise."""
+    wanted = ["revision", "look", "time", "actor", "action", "changes", "reason"]
+    dropped = {"actor", "reason"} if narrow else set()
+    return [name for name in wanted if name not in dropped and (looks or name != "look")]
 
 
 def _related(context: Context, ledger: Ledger, entity_type: str, entity_id: str, revisions: Sequence[Revision]) -> None:

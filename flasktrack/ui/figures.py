@@ -35,7 +35,7 @@ _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 
 class Palette(NamedTuple):
-    """The colours of one theme. `low` and `high` are the ends of the scale for counts."""
+    """The colours of one theme. `low` is no record, `few` and `high` are the ends of a scale."""
 
     text: str
     muted: str
@@ -45,11 +45,16 @@ class Palette(NamedTuple):
     machine: str
     plain: str
     low: str
+    few: str
     high: str
 
 
-LIGHT = Palette("#1d252c", "#5b6770", "#e3e8ec", "#ffffff", "#6f4aa8", "#d9822b", "#7d8b96", "#eef1f4", "#2b3a45")
-DARK = Palette("#e4e9ed", "#9aa7b1", "#2a333c", "#12171c", "#b79be6", "#eba14f", "#8595a2", "#1c232a", "#dbe4ea")
+LIGHT = Palette(
+    "#1d252c", "#5b6770", "#e3e8ec", "#ffffff", "#6f4aa8", "#d9822b", "#7d8b96", "#eef1f4", "#c3cdd5", "#2b3a45"
+)
+DARK = Palette(
+    "#e4e9ed", "#9aa7b1", "#2a333c", "#12171c", "#b79be6", "#eba14f", "#8595a2", "#1c232a", "#46535f", "#dbe4ea"
+)
 
 
 def palette(*, dark: bool) -> Palette:
@@ -85,7 +90,11 @@ def over_time(frame: pd.DataFrame, step: str, zone: str, *, dark: bool, height: 
     figure.update_layout(
         barmode="stack",
         title_text="   ".join(heading),
-        xaxis={"title_text": f"When it happened, by {step} ({plotly_text(zone)})", "type": "date"},
+        xaxis={
+            "title_text": f"When it happened, by {step} ({plotly_text(zone)})",
+            "type": "date",
+            "ticklabelmode": "period",  # a day's name stands under its bar
+        },
         yaxis={"title_text": "Records", "rangemode": "tozero", **whole_numbers(max(frame["records"], default=0))},
     )
     return figure
@@ -185,7 +194,8 @@ def week(frame: pd.DataFrame, zone: str, *, dark: bool, height: int = 260) -> go
         xgap=1,
         ygap=1,
         zmin=0,
-        colorscale=[[0, colours.low], [1, colours.high]],
+        # A single record stands out from none.
+        colorscale=[[0, colours.low], [1e-6, colours.few], [1, colours.high]],
         showscale=False,
         hovertext=[
             [f"{WEEKDAYS[day]} {hour:02}:00 to {hour:02}:59<br>{records:,} records" for hour, records in enumerate(row)]

@@ -27,7 +27,7 @@ from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 CUSTOM = "Other period"
 CURSORS = ("before", "record")  # where a page stood in another filter's records
 _MOST_CHIPS = 12
-_PROBLEM = "filter_problem"
+_PROBLEM, _DRAWN, _TURN = "filter_problem", "filter_drawn", "filter_turn"
 _LABELS = {
     "actors": "Actor",
     "actor_types": "Actor type",
@@ -47,12 +47,15 @@ def current_filter(context: Context) -> RecordFilter:
 def filter_bar(context: Context) -> RecordFilter:
     """Draw the bar and return the filter. Raises InvalidFilter where the address makes no sense."""
     chosen = current_filter(context)
+    if st.session_state.get(_DRAWN) != (context.organization.id, chosen):
+        st.session_state[_DRAWN] = (context.organization.id, chosen)
+        _renew()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _period(context, chosen)
-        _show("text", chosen.text or "")
+        text = _show("text", chosen.text or "")
         st.text_input(
-            "Search words", key="filter_text", placeholder="Search words", label_visibility="collapsed", width=240,
-            on_change=lambda: _change(context, text=st.session_state["filter_text"].strip() or None),
+            "Search words", key=text, placeholder="Search words", label_visibility="collapsed", width=240,
+            on_change=lambda: _change(context, text=st.session_state[text].strip() or None),
         )  # fmt: skip
         with st.popover("Filters", icon=":material/tune:", width="content"):
             _more(context, chosen)
@@ -74,26 +77,37 @@ def _change(context: Context, **fields: Any) -> None:
         set_filter(replace(current_filter(context), **fields))
     except InvalidFilter as problem:
         st.session_state[_PROBLEM] = str(problem)
+        _renew()
 
 
-def _show(name: str, state: Any) -> None:
-    """Let a widget show what the address says; its own callback has written there already."""
-    st.session_state[f"filter_{name}"] = state
+def _show(name: str, state: Any) -> str:
+    """Let a widget show what the address says, and return its key."""
+    key = f"filter_{name}_{st.session_state[_TURN]}"
+    st.session_state[key] = state
+    return key
+
+
+def _renew() -> None:
+    """Make every widget another one, since the filter is another one.
+
+    The browser draws nothing of a closed popover: a widget in there would keep its former value, and send it back.
+    """
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
 
 
 def _period(context: Context, chosen: RecordFilter) -> None:
     known = presets(datetime.now(UTC), context.zone)
     period = Period(chosen.occurred_from, chosen.occurred_to)
     named = next((name for name, preset in known.items() if preset == period), CUSTOM)
-    _show("period", named)
+    key = _show("period", named)
 
     def choose() -> None:
-        preset = known.get(st.session_state["filter_period"])
+        preset = known.get(st.session_state[key])
         if preset is not None:
             _change(context, occurred_from=preset.start, occurred_to=preset.end)
 
     options = [*known, CUSTOM] if named == CUSTOM else list(known)
-    st.selectbox("Period", options, key="filter_period", label_visibility="collapsed", width=150, on_change=choose)
+    st.selectbox("Period", options, key=key, label_visibility="collapsed", width=150, on_change=choose)
 
 
 def _more(context: Context, chosen: RecordFilter) -> None:
@@ -109,23 +123,23 @@ def _more(context: Context, chosen: RecordFilter) -> None:
         _several(context, chosen, "actor_types", {name: ACTOR_TYPE_WORDS[name] for name in ACTOR_TYPES})
         _several(context, chosen, "entity_types", dict.fromkeys(ask(context, Questions.distinct, "entity_type")))
         _several(context, chosen, "entities", _entities(context), new="Or type sample:S-0042")
-        _show("with_related", chosen.with_related)
+        related = _show("with_related", chosen.with_related)
         st.checkbox(
-            "Records that relate to the entity, too", key="filter_with_related", disabled=not chosen.entities,
-            on_change=lambda: _change(context, with_related=st.session_state["filter_with_related"]),
+            "Records that relate to the entity, too", key=related, disabled=not chosen.entities,
+            on_change=lambda: _change(context, with_related=st.session_state[related]),
         )  # fmt: skip
 
 
 def _moment(context: Context, chosen: RecordFilter, field: str, label: str) -> None:
     moment: datetime | None = getattr(chosen, field)
-    _show(field, moment and moment.astimezone(context.zone).replace(tzinfo=None))
+    key = _show(field, moment and moment.astimezone(context.zone).replace(tzinfo=None))
 
     def change() -> None:
-        given: datetime | None = st.session_state[f"filter_{field}"]
+        given: datetime | None = st.session_state[key]
         _change(context, **{field: given and given.replace(tzinfo=context.zone)})
 
     st.datetime_input(
-        label, value=None, key=f"filter_{field}", format="YYYY-MM-DD", on_change=change,
+        label, value=None, key=key, format="YYYY-MM-DD", on_change=change,
         min_value=datetime.min, max_value=datetime.max,  # noqa: DTZ901 (Streamlit's picker knows no zones)
     )  # fmt: skip
 
@@ -135,31 +149,32 @@ def _several(
 ) -> None:
     """A choice of several values; `options` gives each its word, `new` asks for values that are not offered."""
     selected = list(getattr(chosen, field))
-    _show(field, selected)
+    key = _show(field, selected)
     st.multiselect(
         _LABELS[field],
         list(dict.fromkeys([*options, *selected])),
-        key=f"filter_{field}",
+        key=key,
         format_func=lambda option: options.get(option) or option,
         accept_new_options=new is not None,
         placeholder=new or "Any",
-        on_change=lambda: _change(context, **{field: tuple(st.session_state[f"filter_{field}"])}),
+        on_change=lambda: _change(context, **{field: tuple(st.session_state[key])}),
     )
 
 
 def _positions(context: Context, chosen: RecordFilter) -> None:
-    _show("seq", next(iter(chosen.to_params().get("seq", ())), ""))
+    key = _show("seq", next(iter(chosen.to_params().get("seq", ())), ""))
 
     def change() -> None:
         try:
-            given = st.session_state["filter_seq"].strip()
+            given = st.session_state[key].strip()
             read = RecordFilter.from_params({"seq": [given]} if given else {})
         except InvalidFilter as problem:
             st.session_state[_PROBLEM] = str(problem)
+            _renew()
         else:
             _change(context, seq_first=read.seq_first, seq_last=read.seq_last)
 
-    st.text_input("Positions", key="filter_seq", placeholder="10-20, 10-, -20 or 10", on_change=change)
+    st.text_input("Positions", key=key, placeholder="10-20, 10-, -20 or 10", on_change=change)
 
 
 def _actors(context: Context) -> dict[str, str | None]:

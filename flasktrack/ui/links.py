@@ -9,6 +9,9 @@ from flasktrack.ui.registry import PAGES
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import literal
 
+CURRENT_PAGE = "current_page"
+"""Where the session keeps the key of the page that it shows."""
+
 
 def page_link(
     context: Context,
@@ -28,4 +31,11 @@ def page_link(
         st.text(label, help=help)
         return
     dropped: dict[str, address.Value] = {} if keep_filter else dict.fromkeys(address.FILTER)
-    st.page_link(page.path, label=literal(label), help=help, query_params=address.shared(**(dropped | params)))
+    target = address.shared(**(dropped | params))
+    if st.session_state.get(CURRENT_PAGE) == key:  # a link from a page to itself would leave the address as it was
+        st.button(
+            literal(label), key=f"link_{key}_{sorted(target.items())}", help=help, type="tertiary",
+            on_click=address.replace, args=(target,),
+        )  # fmt: skip
+    else:
+        st.page_link(page.path, label=literal(label), help=help, query_params=target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -53,7 +54,7 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
             if running:
                 st.fragment(_progress, run_every=_EVERY)(made)
             else:
-                _result(made)
+                _result(made, now=counted.describe(context.zone))
 
 
 def _start(context: Context, counted: RecordFilter, format_: str, records: int) -> None:
@@ -85,8 +86,8 @@ def _progress(made: _Export) -> None:
         st.button("Cancel", disabled=made.job.cancelled, on_click=made.job.cancel)
 
 
-def _result(made: _Export) -> None:
-    """What was written, and the way to it."""
+def _result(made: _Export, now: str) -> None:
+    """What was written, and the way to it; `now` is what would be written by now."""
     if made.job.answer is None:
         said = "Cancelled; nothing was kept." if made.job.cancelled else f"{made.job.problem} Nothing was kept."
         st.error(literal(f"The export was not made: {said}"), icon=":material/error:")
@@ -95,9 +96,10 @@ def _result(made: _Export) -> None:
         made.address = downloads().offer(made.file)
     written = int(made.job.answer["records"])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.link_button("Download", made.address, type="primary", icon=":material/download:")
+        kind: Literal["primary", "secondary"] = "primary" if made.said == now else "secondary"
+        st.link_button("Download", made.address, type=kind, icon=":material/download:")
         st.text(f"{made.file.name}: {count(written, 'record')}, {_size(made.file)}")
-    st.caption(literal(made.said))
+    st.caption(literal(made.said if made.said == now else f"Made before, with another filter: {made.said}"))
     st.caption("SHA-256 of the file, to note beside it")
     st.code(str(made.job.answer["sha256"]), language=None, wrap_lines=True)
 

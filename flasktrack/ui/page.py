@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from flasktrack.errors import FlaskTrackError
+from flasktrack.ui.links import CURRENT_PAGE
 from flasktrack.ui.registry import PAGES, pages_for
 from flasktrack.ui.session import Context, current
 from flasktrack.ui.text import literal
@@ -30,6 +31,7 @@ def open_page(key: str) -> Context:
             f"The page {page.title} is not open to the role {context.role.title}, only to {allowed}.",
             f"Open to you: {own}.",
         )
+    st.session_state[CURRENT_PAGE] = key
     look, rests_on = chain_verdict(context)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(page.title, width="content", anchor=False)

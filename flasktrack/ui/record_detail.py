@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import orjson
 import streamlit as st
 
 from flasktrack.core.finding import Finding
 from flasktrack.core.record import SECTIONS, Record, Section
+from flasktrack.insight.history import unrecorded_change
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.ui import address
-from flasktrack.ui.diff import draw_changes, draw_values
+from flasktrack.ui.diff import draw_change_rows, draw_changes, draw_values
 from flasktrack.ui.links import page_link
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import literal
@@ -21,29 +24,56 @@ SHORT_HASH = 12
 _HEIGHT = 560
 
 
-def record_detail(context: Context, seq: int) -> None:
-    """Draw the record at a position, with ways to its neighbours and to close it again."""
+def record_detail(context: Context, seq: int, *, listed: Sequence[int] = (), findings: Sequence[Finding] = ()) -> None:
+    """Draw the record at a position, with ways to its neighbours and to close it again.
+
+    The neighbours are those among `listed`, in that order; where the record is not listed, those in the chain.
+    `findings` are what a verification says of this position, which knows more than a reader of one record.
+    """
     ledger = Ledger(context.engine, context.organization.id)
     checked = ledger.get(seq)
-    head = ledger.head()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(f"Record {seq:,}", anchor=False)
-        _step("Previous", ":material/chevron_left:", seq - 1, off=seq <= 1)
-        _step("Next", ":material/chevron_right:", seq + 1, off=head is not None and seq >= head.size)
+        _neighbours(ledger, seq, listed)
         _step("Close", ":material/close:", None)
     if checked is None:
         st.warning("There is no record at this position.", icon=":material/warning:")
+        draw_findings(findings)
         return
+    known = {finding.code for finding in findings}
+    if "record_reordered" in known:  # to a reader of one record, one that was moved looks altered
+        known.add("record_modified")
     with st.container(height=_HEIGHT, border=True):
-        draw_findings(checked.findings)
+        draw_findings([*findings, *(finding for finding in checked.findings if finding.code not in known)])
         _facts(context, checked.record)
+        _unrecorded(ledger, checked)
         _changes(checked)
         _links(context, checked.record)
         _request(checked)
         _chain(checked.record)
 
 
-def draw_findings(findings: tuple[Finding, ...]) -> None:
+def _neighbours(ledger: Ledger, seq: int, listed: Sequence[int]) -> None:
+    if seq in listed:
+        place = listed.index(seq)
+        _step("Previous", ":material/arrow_upward:", listed[place - 1] if place else None, off=not place)
+        last = place == len(listed) - 1
+        _step("Next", ":material/arrow_downward:", None if last else listed[place + 1], off=last)
+        return
+    newest = ledger.newest()
+    _step(f"Position {seq - 1:,}", ":material/chevron_left:", seq - 1, off=seq <= 1)
+    _step(f"Position {seq + 1:,}", ":material/chevron_right:", seq + 1, off=seq >= newest)
+
+
+def _unrecorded(ledger: Ledger, checked: CheckedRecord) -> None:
+    """What changed past the recorder before this record."""
+    changed = unrecorded_change(ledger, checked)
+    if changed:
+        st.markdown(f"**:{SEVERITY['warning'].colour}[{SEVERITY['warning'].icon} Changed unrecorded before this act]**")
+        draw_change_rows(changed)
+
+
+def draw_findings(findings: Sequence[Finding]) -> None:
     """Say plainly what is wrong with a record."""
     for finding in findings:
         look = SEVERITY[finding.severity]

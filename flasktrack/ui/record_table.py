@@ -21,13 +21,15 @@ from flasktrack.ui.charts import table_height
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
-from flasktrack.ui.times import short
+from flasktrack.ui.text import count
+from flasktrack.ui.times import local, short
+from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 
 PAGE_RECORDS = 500
 """Rows on one page: a table that can be clicked sends all of its rows to the browser."""
 
 _TABLE_HEIGHT = 430
-_NARROW = ("seq", "check", "time", "actor", "action", "entity")
+_NARROW = ("seq", "check", "time", "action", "entity")
 
 
 def records(context: Context, chosen: RecordFilter) -> None:
@@ -51,7 +53,7 @@ def records(context: Context, chosen: RecordFilter) -> None:
             _table(context, page, narrow=opened is not None)
     if detail is not None and opened is not None:
         with detail:
-            record_detail(context, opened)
+            record_detail(context, opened, listed=[checked.record.seq for checked in page])
 
 
 def record_frame(page: Sequence[CheckedRecord], zone: ZoneInfo) -> pd.DataFrame:
@@ -62,8 +64,9 @@ def record_frame(page: Sequence[CheckedRecord], zone: ZoneInfo) -> pd.DataFrame:
                 checked.record.seq,
                 _check(checked),
                 short(checked.record.occurred_at, zone),
+                _delay(checked.record),
                 checked.record.actor_name or checked.record.actor_id,
-                checked.record.actor_type,
+                ACTOR_TYPE_WORDS.get(checked.record.actor_type, checked.record.actor_type),
                 checked.record.action,
                 checked.record.entity_type,
                 _entity(checked.record),
@@ -72,13 +75,37 @@ def record_frame(page: Sequence[CheckedRecord], zone: ZoneInfo) -> pd.DataFrame:
             )
             for checked in page
         ],
-        columns=["seq", "check", "time", "actor", "actor_type", "action", "entity_type", "entity", "outcome", "reason"],
+        columns=[
+            "seq",
+            "check",
+            "time",
+            "delay",
+            "actor",
+            "actor_type",
+            "action",
+            "entity_type",
+            "entity",
+            "outcome",
+            "reason",
+        ],
     )
+
+
+def _delay(record: Record) -> str:
+    """How long after the act it was recorded, where that is worth a look."""
+    occurred, recorded = (local(text, ZoneInfo("UTC")) for text in (record.occurred_at, record.recorded_at))
+    if occurred is None or recorded is None:
+        return ""
+    seconds = (recorded - occurred).total_seconds()
+    for size, unit in ((86_400, "d"), (3600, "h")):
+        if abs(seconds) >= size:
+            return f"{seconds / size:+,.0f} {unit}"
+    return ""
 
 
 def _entity(record: Record) -> str:
     named = record.entity_name and record.entity_name != record.entity_id
-    return f"{record.entity_name} ({record.entity_id})" if named else record.entity_id
+    return f"{record.entity_id}, {record.entity_name}" if named else record.entity_id
 
 
 def _check(checked: CheckedRecord) -> str:
@@ -106,7 +133,8 @@ def _pager(
     total = ask(context, Questions.totals, chosen).records
     above = _above(context, chosen, first) if address.value("before") else 0
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.text(f"{above + 1:,}-{above + len(page):,} of {total:,} records, newest first, each checked as it was read")
+        place = f"{above + 1:,} to {above + len(page):,} of " if total > 1 else ""
+        st.text(f"{place}{count(total, 'record')}, by position, newest first; each was checked as it was read")
         if above:
             st.button("Newest", type="tertiary", on_click=address.write, kwargs={"before": None})
             st.button("Newer", type="tertiary", on_click=_newer, args=(chosen, ledger, first))
@@ -149,15 +177,16 @@ def _table(context: Context, page: Sequence[CheckedRecord], *, narrow: bool) -> 
         column_order=_NARROW if narrow else None,
         column_config={
             "seq": column.NumberColumn("Position", format="localized", width=70),
-            "check": column.TextColumn("Check", width=60, help="Whether its content still gives its hash."),
-            "time": column.TextColumn(f"Occurred ({context.zone.key})", width=145),
+            "check": column.TextColumn("Check", width=50, help="Whether its content still gives its hash."),
+            "time": column.TextColumn("Occurred", help=f"In {context.zone.key}", width=145),
+            "delay": column.TextColumn("Delay", width=60, help="How long after the act it was recorded."),
             "actor": column.TextColumn("Actor", width=130),
-            "actor_type": column.TextColumn("Actor type", width=85),
+            "actor_type": column.TextColumn("Actor type", width=75),
             "action": column.TextColumn("Action", width=75),
             "entity_type": column.TextColumn("Entity type", width=90),
             "entity": column.TextColumn("Entity", width=150),
             "outcome": column.TextColumn("Outcome", width=70),
-            "reason": column.TextColumn("Reason", width=110),
+            "reason": column.TextColumn("Reason", width=100),
         },
     )
 

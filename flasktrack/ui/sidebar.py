@@ -12,13 +12,23 @@ from flasktrack.ui.registry import pages_for
 from flasktrack.ui.session import Context
 
 
-def draw_sidebar(context: Context) -> None:
-    """Draw links that carry on organization, role and filter, and below them the switcher."""
+def draw_sidebar(context: Context, current: str) -> None:
+    """Draw links that carry on organization, role and filter, and below them the switcher.
+
+    `current` is the url_path of the page that is shown.
+    """
     with st.sidebar:
+        st.markdown("**FlaskTrack**")
         for section, pages in groupby(pages_for(context.role), key=lambda page: page.section):
             st.caption(section)
             for page in pages:
-                st.page_link(page.path, label=page.title, query_params=address.shared())
+                if page.url_path == current:  # back to the page's beginning; a link would leave the address as it is
+                    st.button(
+                        f"**{page.title}**", key=f"page_{page.key}", type="secondary", width="stretch",
+                        on_click=address.replace, args=(address.shared(),),
+                    )  # fmt: skip
+                else:
+                    st.page_link(page.path, label=page.title, query_params=address.shared())
         st.divider()
         _switcher(context)
 

@@ -69,9 +69,10 @@ def _sentence(context: Context, found: pd.DataFrame) -> str:
         return f"{sentence}; {busiest['denied']:,} denied, {busiest['failed']:,} failed."
     people = int((found["actor_type"] == "user").sum())
     share = f"{busiest['records'] / total:.0%}"
+    actors = f"{count(people, 'person', 'people')} and {count(len(found) - people, 'machine')}"
     return (
-        f"{count(people, 'person', 'people')} and {count(len(found) - people, 'machine')} acted {total:,} times; "
-        f"the busiest, {name}, {busiest['records']:,} times ({share})."
+        f"{actors} acted {count(total, 'time')}; "
+        f"the busiest, {name}, {count(int(busiest['records']), 'time')} ({share})."
     )
 
 

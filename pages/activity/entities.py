@@ -42,16 +42,24 @@ def _find(context: Context, chosen: RecordFilter) -> None:
     _search(words)
     if found.empty:
         line.text("No entity is found.")
-        st.info("Try fewer words, or clear the filter above.", icon=":material/info:")
+        empty = not words and chosen.is_empty
+        advice = (
+            "No record yet: this organization's history is empty." if empty else "Try fewer words, or a wider filter."
+        )
+        st.info(advice, icon=":material/info:")
         return
     if words:
         line.text(f"{count(len(found), 'entity', 'entities')} found{_more(found)}; a click opens a history.")
     else:
         line.text(
-            f"{count(total.entities, 'entity', 'entities')} touched by {count(total.records, 'record')}; "
-            f"here the {len(found):,} touched last. A click opens a history."
+            f"{count(total.entities, 'entity', 'entities')} touched by {count(total.records, 'record')}. "
+            f"{_shown(len(found), total.entities)}A click opens a history."
         )
     _table(context, chosen, words, found)
+
+
+def _shown(listed: int, all_: int) -> str:
+    return f"Here are the {listed:,} touched last. " if listed < all_ else ""
 
 
 def _more(found: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
+from flasktrack.core.finding import WARNING
 from flasktrack.core.times import parse_time
 from flasktrack.settings import Settings
 from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, VERIFIED, Verification, list_verifications
@@ -26,8 +27,8 @@ from flasktrack.ui.verdict import ago, describe, newest_position
 from flasktrack.ui.verify_now import verify_now
 
 _ANSWERS = {
-    "verified": "The history is intact",
-    "broken": "The history is not intact",
+    "verified": "The recorded history is intact",
+    "broken": "The recorded history is not intact",
     "not_checked": "Nothing is proved yet",
 }
 _SCOPES = {"full": "all", "incremental": "since {:,}", "range": "{:,} to {:,}"}
@@ -52,7 +53,8 @@ def main() -> None:
         with left:
             draw_findings(shown)
         with right:
-            record_detail(context, opened)
+            findings = [f for f in shown.findings if f.seq <= opened <= f.seq_end]
+            record_detail(context, opened, findings=findings)
     draw_checkpoints(context)
     _history(context, runs, shown)
 
@@ -77,6 +79,9 @@ def _answer(context: Context, shown: Verification | None, size: int, runs: list[
         look, answer = STATUS[shown.status], _ANSWERS[shown.status]
         if shown.status == VERIFIED and shown.mode != FULL:  # never a full verdict for a part
             answer = "What is new is intact" if shown.mode == INCREMENTAL else "This range is intact"
+        warnings = sum(finding.severity == WARNING for finding in shown.findings)
+        if shown.status == VERIFIED and warnings:
+            answer += f"; {count(warnings, 'warning')} to look at"
         said = f"Started by {shown.started_by}, took {_seconds(shown)}."
         if not latest:  # of the latest one, the page's head says what it rests on
             answer = f"An earlier verification: {answer[0].lower()}{answer[1:]}"
