@@ -88,6 +88,8 @@ def test_text_from_records_shows_as_it_is_and_fetches_nothing(nasty_lab: str, pa
     expect(page.get_by_test_id("stTable").last).to_contain_text("Hash of the record before")
     shown = page.get_by_test_id("stMain").inner_text().replace("\u2060", "")
     assert shown.count(NASTY) >= 10
+    assert "ad[U+202E]nim[U+200B]" in shown
+    assert not set("\u202e\u200b") & set(shown)
     outside = ('a[href*="//example.org"]', 'a[href*="//www."]', 'a[href^="mailto"]')
     for markup in ("script", "b", "del", "img", ".katex", *outside):
         assert page.locator(f'[data-testid="stMain"] {markup}').count() == 0, markup

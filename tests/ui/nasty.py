@@ -9,8 +9,10 @@ from flasktrack.core.record import Event
 NASTY = (
     "**bold** <b>b</b> <script>alert(1)</script> :material/home: :red[red] :smile: $x^2$ [l](https://example.org) "
     "![i](https://example.org/i.png) `code` # h ~~s~~ | a | \\* &amp; https://example.org "
-    "HTTP://example.org www.example.org mail@example.org"
+    "HTTP://example.org www.example.org m@example.org >= -> --"
 )
+HIDDEN = "ad\u202enim\u200b"
+"""What would be drawn as something else: from right to left, and with a character that is not seen."""
 _START = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
 
@@ -33,7 +35,7 @@ def nasty_events() -> list[Event]:
             correlation_id=NASTY,
             before={NASTY: NASTY, "list": [NASTY]},
             after={NASTY: number, "list": [{"id": NASTY}]},
-            context={NASTY: NASTY},
+            context={NASTY: NASTY, "hidden": HIDDEN},
         )
         for number in range(4)
     ]
