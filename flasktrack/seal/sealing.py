@@ -12,13 +12,14 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from flasktrack.core.checkpoint import Checkpoint, format_checkpoint
+from flasktrack.core.finding import ERROR
 from flasktrack.core.merkle import verify_consistency
 from flasktrack.core.note import format_note, sign_note
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import InvalidNote, NotIntact, SealRefused, TreeIncomplete
+from flasktrack.errors import CheckpointConflict, InvalidNote, NotIntact, SealRefused, TreeIncomplete
 from flasktrack.store.engine import writing
 from flasktrack.store.reader import Ledger
-from flasktrack.store.verifications import VERIFIED
+from flasktrack.store.verifications import BROKEN
 from flasktrack.trust.checkpoints import (
     StoredCheckpoint,
     latest_checkpoint,
@@ -50,32 +51,70 @@ def seal(
     with engine.connect() as connection:
         last = latest_checkpoint(connection, organization_id)
     _check_last(trust, organization_id, last)
-    if head is not None and last is not None and head.size == last.size:
-        _anchor(engine, organization_id, trust)
-        return last
+    nothing_new = head is not None and last is not None and head.size == last.size
     done, root = verify_with_root(
-        engine, organization_id, started_by=started_by, trust=trust, incremental=True, progress=progress
+        engine,
+        organization_id,
+        started_by=started_by,
+        trust=trust,
+        incremental=True,
+        progress=progress,
+        keep=not nothing_new,
     )
-    if not done.records:
-        return None
-    if done.status != VERIFIED or root is None:
-        worst = next(finding for finding in done.findings if finding.severity == "error")
+    if done.status == BROKEN:
+        worst = next(finding for finding in done.findings if finding.severity == ERROR)
         raise NotIntact(
             f"{organization_id} was not sealed, since it is not intact: {worst.detail}",
             "Nothing was signed. See the findings with: python -m flasktrack verify",
         )
-    now = clock()
-    with writing(engine) as connection:
-        forget_nodes(connection, organization_id, 0 if last is None else last.size)
-        extend_tree(connection, organization_id, done.last_seq)
-        _check_extension(connection, organization_id, last, done.last_seq, root)
-        keys = trust.keyring.signing_keys(organization_id)  # only now: they may have been rotated meanwhile
-        text = format_checkpoint(Checkpoint(trust.keyring.origin(organization_id), done.last_seq, root))
-        note = format_note(sign_note(text, keys, int(now.timestamp())))
-        sealed = StoredCheckpoint(organization_id, done.last_seq, root, note, format_time(now))
-        store_checkpoint(connection, sealed)
+    if not done.records:
+        return None
+    if last is not None and done.last_seq <= last.size:
+        sealed = last
+    else:
+        sealed = _sign(engine, organization_id, trust, done.last_seq, root, clock())
     _anchor(engine, organization_id, trust)
     return sealed
+
+
+def _sign(
+    engine: Engine, organization_id: str, trust: Trust, size: int, root: bytes | None, now: datetime
+) -> StoredCheckpoint:
+    """Sign and store a checkpoint over verified records; or give the newest one where somebody was faster."""
+    if root is None:
+        raise SealRefused(f"{organization_id} was not sealed: its records give no root.", "Run a full verification.")
+    try:
+        with writing(engine) as connection:
+            last = latest_checkpoint(connection, organization_id)
+            _check_last(trust, organization_id, last)
+            if last is not None and last.size >= size:
+                return last
+            _extend(connection, organization_id, 0 if last is None else last.size, size, root)
+            _check_extension(connection, organization_id, last, size, root)
+            keys = trust.keyring.signing_keys(organization_id)  # only now: they may have been rotated meanwhile
+            text = format_checkpoint(Checkpoint(trust.keyring.origin(organization_id), size, root))
+            note = format_note(sign_note(text, keys, int(now.timestamp())))
+            sealed = StoredCheckpoint(organization_id, size, root, note, format_time(now))
+            store_checkpoint(connection, sealed)
+    except CheckpointConflict:
+        with engine.connect() as connection:
+            faster = latest_checkpoint(connection, organization_id)
+        if faster is None or (faster.size, faster.root) != (size, root):
+            raise
+        return faster
+    return sealed
+
+
+def _extend(connection: Connection, organization_id: str, signed: int, size: int, root: bytes) -> None:
+    """Store the tree's new nodes, and all of them anew where those that were stored don't give the root."""
+    try:
+        for kept in (signed, 0):
+            forget_nodes(connection, organization_id, kept)
+            extend_tree(connection, organization_id, size)
+            if StoredTree(connection, organization_id).root(size) == root:
+                return
+    except TreeIncomplete as problem:
+        raise SealRefused(f"{organization_id} was not sealed: {problem.what}", problem.advice) from None
 
 
 def _check_last(trust: Trust, organization_id: str, last: StoredCheckpoint | None) -> None:
@@ -85,7 +124,7 @@ def _check_last(trust: Trust, organization_id: str, last: StoredCheckpoint | Non
     keyring = trust.keyring
     try:
         keys = keyring.trusted(organization_id)
-        opened = open_note(last.note, keyring.origin(organization_id), keys, keyring.witnesses())
+        opened = open_note(last.note, keyring.origin(organization_id), keys, keyring.third_parties())
     except InvalidNote as problem:
         raise SealRefused(
             f"The last checkpoint of {organization_id}, over {last.size:,} records, can't be built on: {problem.what}",
@@ -105,12 +144,8 @@ def _check_extension(
     What is signed is the verified root; the stored nodes, which anybody with the database can alter, are compared.
     """
     tree = StoredTree(connection, organization_id)
-    try:
-        stored_root = tree.root(size)
-        proof = [] if last is None else tree.consistency_proof(last.size, size)
-    except TreeIncomplete as problem:
-        raise SealRefused(f"{organization_id} was not sealed: {problem.what}", problem.advice) from None
-    if stored_root != root:
+    proof = [] if last is None else tree.consistency_proof(last.size, size)
+    if tree.root(size) != root:
         raise NotIntact(
             f"{organization_id} was not sealed: its stored tree is not that of the records that were verified.",
             "Somebody altered the one or the other. Nothing was signed; run a full verification.",

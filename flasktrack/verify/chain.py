@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
-
-import orjson
 
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes
 from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
@@ -120,7 +117,7 @@ class ChainCheck:
             computed: bytes | None
             try:
                 earlier = recorded_at < previous_time
-                related = _parse_related(related_text) if related_text != "[]" else ()
+                related = parse_related(related_text) if related_text != "[]" else ()
                 header = header_bytes(
                     organization_id, seq, record_id, occurred_at, recorded_at, actor_type, actor_id, actor_name,
                     actor_role, actor_seq, credential_id, on_behalf_of, action, outcome, entity_type, entity_id,
@@ -142,7 +139,7 @@ class ChainCheck:
             if prev_hash != (previous if seq > 1 else ZERO_HASH) and (previous is not None or seq == 1):
                 self.problems.append(Problem("chain_broken", seq, seq))
             if prev_hash != previous:
-                trail.settle(prev_hash)
+                trail.settle(seq, prev_hash)
                 if self.first_unlinked is None:
                     self.first_unlinked = (seq, prev_hash, recorded_at)
             previous = stored_hash
@@ -205,9 +202,9 @@ class ChainCheck:
             self.gaps.append((expected, last))
             trail.absent(expected, last)
             previous, expected = None, last + 1
-        trail.hand_on(all_=True)
         self.records = count
         self.last_seq = expected - 1
+        trail.end(self.last_seq)
         self.last_hash = previous
         self.last_time = previous_time
         while link is not None:  # links of records beyond the last one
@@ -233,15 +230,6 @@ class ChainCheck:
     def _section(self, seq: int, name: str, digest: Any, body: Any, salt: Any) -> None:
         gone = digest is not None and body is None and salt is None
         self.problems.append(Problem("payload_missing" if gone else "payload_modified", seq, seq, name))
-
-
-@lru_cache(1024)
-def _parse_related(text: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of type and id. Raises ValueError, KeyError or TypeError where the text says more than a header holds."""
-    items = orjson.loads(text)
-    if type(items) is not list or orjson.dumps(items).decode() != text or any(len(item) != 2 for item in items):
-        raise ValueError
-    return tuple((item["type"], item["id"]) for item in items)
 
 
 def _skip(link: Any, links: Iterator[tuple[Any, ...]], seq: int) -> Any:

@@ -82,7 +82,8 @@ class LeafTrail:
     """The leaf hashes of a range, in order, as its rows give them and, where those can't be relied on, the links.
 
     `prev_hash` of a sound record is what the record before it hashed to when it was recorded. A leaf that neither
-    its own row nor the next one vouches for is doubtful, and so is every root from there on.
+    its own row nor the next one vouches for is doubtful, and so is every root from there on. A witness that the next
+    record does not link to is none: it may have been forged itself.
     """
 
     def __init__(self, leaf_range: LeafRange) -> None:
@@ -90,22 +91,25 @@ class LeafTrail:
         self.doubtful_from: int | None = None
         self.unsettled: int | None = None
         """The newest position, where no link has told its leaf yet."""
+        self.first_unconfirmed = False
+        """The first record is not confirmed by the next, so it can't tell the leaf before the range."""
+        self.last_unconfirmed = False
+        """The last record told the leaf before it, and nothing in the range confirms it."""
         self.leaves: list[bytes] = []
         """Leaves that were not handed on yet; the last one may still be mended."""
-        self._before = leaf_range.first - 1
-        self._contradicted = 0
+        self._witness = 0
         self._lost = False
 
     def doubt(self, seq: int) -> None:
         """The row at `seq`, whose leaf was just appended, can't be relied on; the next link may settle it."""
-        self._give_up_unsettled()
+        self._give_up(seq)
         self.unsettled = seq
         if type(self.leaves[-1]) is not bytes or len(self.leaves[-1]) != HASH_BYTES:
             self.leaves[-1] = _NOTHING
 
     def absent(self, first: int, last: int) -> None:
         """No rows stand at these positions; one alone may still be settled by the next link."""
-        self._give_up_unsettled()
+        self._give_up(first)
         if first == last:
             self.leaves.append(_NOTHING)
             self.unsettled = first
@@ -113,34 +117,41 @@ class LeafTrail:
             self._doubtful(first)
             self._lost = True  # how many leaves to put there can't be trusted either
 
-    def settle(self, prev_hash: bytes) -> None:
-        """The sound record whose leaf was just appended links to this, and not to the leaf before it.
-
-        A record that contradicts the one before it, and is itself contradicted by the next, is no good witness.
-        """
-        place = self._before + len(self.leaves)
+    def settle(self, seq: int, prev_hash: bytes) -> None:
+        """The sound record at `seq`, whose leaf was just appended, links to this, and not to the leaf before it."""
         if len(self.leaves) > 1:
             self.leaves[-2] = prev_hash
         if self.unsettled is None:
-            if self._contradicted == place - 1:
-                self._doubtful(place - 2)
-            self._contradicted = place
+            self._give_up(seq)
         self.unsettled = None
+        self._witness = seq
 
     def hand_on(self, *, all_: bool = False) -> None:
         """Give the range what will not change any more."""
         kept = [] if all_ else self.leaves[-1:]
         if not self._lost:
             self.range.add(self.leaves if all_ else self.leaves[:-1])
-        self._before += len(self.leaves) - len(kept)
         self.leaves[:] = kept
         if all_:
             self.range.finish()
 
-    def _give_up_unsettled(self) -> None:
+    def end(self, last: int) -> None:
+        """The range ends with the position `last`."""
+        self.hand_on(all_=True)
+        if self._witness == last:
+            self.last_unconfirmed = True
+            self.first_unconfirmed |= last == self.range.first
+
+    def _give_up(self, seq: int) -> None:
+        """What stands at `seq` tells nothing good of the position before."""
         if self.unsettled is not None:
             self._doubtful(self.unsettled)
             self.unsettled = None
+        if self._witness and self._witness == seq - 1:
+            if seq - 1 == self.range.first:
+                self.first_unconfirmed = True
+            else:
+                self._doubtful(seq - 2)
 
     def _doubtful(self, seq: int) -> None:
         if self.doubtful_from is None or seq < self.doubtful_from:

@@ -39,16 +39,17 @@ class Scan:
     leaves: list[LeafRange]
     _doubtful_from: int | None
     _unsettled: bool
-    _broken: frozenset[int]
-    """Which of the positions first + 1 and last do not link to the record before."""
+    _first_unconfirmed: bool
+    _last_unconfirmed: bool
     tape: bytes = field(default=b"", repr=False)
 
     @property
     def doubtful_from(self) -> int | None:
-        """The first position whose leaf neither its row nor a link vouches for; no root is known from there on."""
-        if self._unsettled and self._doubtful_from is None:
-            return self.last
-        return self._doubtful_from
+        """The first position whose leaf nothing vouches for, see `LeafTrail`; no root is known from there on."""
+        ends = [self._doubtful_from]
+        ends.append(self.last if self._unsettled else None)
+        ends.append(self.last - 1 if self._last_unconfirmed else None)
+        return min((end for end in ends if end is not None), default=None)
 
     def extend(self, other: Scan) -> None:
         """Put the next span behind this one, which was read as if nothing stood before it; `tape` is the caller's."""
@@ -65,7 +66,7 @@ class Scan:
             self._doubt(other._doubtful_from)
         self.records += other.records
         self.last, self.last_hash, self.last_time = other.last, other.last_hash, other.last_time or self.last_time
-        self._unsettled, self._broken = other._unsettled, other._broken
+        self._unsettled, self._last_unconfirmed = other._unsettled, other._last_unconfirmed
 
     def _join(self, other: Scan) -> None:
         """Hold the next span's first record against this one's last: link, clock and leaf."""
@@ -75,16 +76,18 @@ class Scan:
             if recorded_at < self.last_time:
                 self.problems.append(Problem("clock_regression", seq, seq))
             told = prev_hash if seq == other.first else None
-        if told is None or told == self.last_hash:
+        if told is not None and told == self.last_hash:
+            return
+        if self._last_unconfirmed:
+            self._doubt(self.last - 1)
+        if told is None:
             if self._unsettled:
                 self._doubt(self.last)
             return
         if self.last_hash is not None:
             self.problems.append(Problem("chain_broken", other.first, other.first))
-            if self.last in self._broken:  # contradicted by both its neighbours: see LeafTrail.settle
-                self._doubt(self.last - 1)
-            if other.first + 1 in other._broken:
-                self._doubt(self.last)
+        if other._first_unconfirmed:
+            self._doubt(self.last)
         if self.last_hash is not None or self._unsettled:
             self.leaves[-1].mend_last(told)
 
@@ -117,12 +120,10 @@ def scan(
     with streams.fast_text():
         neighbour = streams.neighbour() if first > 1 and not joined else None
         check.read(streams.records(), streams.links(), progress, first=first, last=last, neighbour=neighbour)
-    borders = {first + 1, check.last_seq}
-    broken = {p.seq for p in check.problems if p.code == "chain_broken" and p.seq in borders}
     return Scan(
         first, check.last_seq, check.records, check.last_hash, check.last_time, check.first_unlinked, check.problems,
         check.gaps, check.modified, check.suspects, [leaves], trail.doubtful_from, trail.unsettled is not None,
-        frozenset(broken),
+        trail.first_unconfirmed, trail.last_unconfirmed,
     )  # fmt: skip
 
 
