@@ -38,6 +38,8 @@ class Settings:
     verify_within: timedelta = timedelta(days=7)
     seal_within: timedelta = timedelta(days=1)
     """How old the last full verification and the last seal may be before pages warn."""
+    tsa_cert: Path | None = None
+    """Certificates (PEM) under which time stamps are believed."""
 
     def __post_init__(self) -> None:
         if not _DEPLOYMENT.fullmatch(self.deployment):
@@ -50,12 +52,14 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """The settings that the environment gives; a variable that is empty counts as not set."""
         anchors = environment.get("FLASKTRACK_ANCHOR_DIR")
+        tsa_cert = environment.get("FLASKTRACK_TSA_CERT")
         return cls(
             database_url=environment.get("FLASKTRACK_DATABASE_URL") or DEFAULT_DATABASE_URL,
             key_dir=Path(environment.get("FLASKTRACK_KEY_DIR") or DEFAULT_KEY_DIR).expanduser(),
             key_passphrase=environment.get("FLASKTRACK_KEY_PASSPHRASE") or None,
             anchor_dir=Path(anchors).expanduser() if anchors else None,
             deployment=environment.get("FLASKTRACK_DEPLOYMENT") or DEFAULT_DEPLOYMENT,
+            tsa_cert=Path(tsa_cert).expanduser() if tsa_cert else None,
             verify_within=parse_duration(environment.get("FLASKTRACK_VERIFY_WITHIN") or "7d"),
             seal_within=parse_duration(environment.get("FLASKTRACK_SEAL_WITHIN") or "1d"),
         )

@@ -57,8 +57,8 @@ def keys_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """Tests, and what they start, make their keys in a folder of their own, under the settings' defaults."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FLASKTRACK_KEY_DIR", str(tmp_path_factory.mktemp("deployment") / "keys"))
-        for name in ("FLASKTRACK_KEY_PASSPHRASE", "FLASKTRACK_ANCHOR_DIR", "FLASKTRACK_DEPLOYMENT"):
-            environment.delenv(name, raising=False)
+        for name in ("KEY_PASSPHRASE", "ANCHOR_DIR", "DEPLOYMENT", "TSA_CERT"):
+            environment.delenv(f"FLASKTRACK_{name}", raising=False)
         yield
 
 

@@ -36,6 +36,7 @@ def test_every_setting_comes_from_its_variable() -> None:
         "FLASKTRACK_DEPLOYMENT": "audit.lab.example.org",
         "FLASKTRACK_VERIFY_WITHIN": "36h",
         "FLASKTRACK_SEAL_WITHIN": "90m",
+        "FLASKTRACK_TSA_CERT": "~/tsa.pem",
     }
     expected = Settings(
         "sqlite:///x.db",
@@ -45,6 +46,7 @@ def test_every_setting_comes_from_its_variable() -> None:
         "audit.lab.example.org",
         timedelta(hours=36),
         timedelta(minutes=90),
+        Path.home() / "tsa.pem",
     )
     assert Settings.from_environment(environment) == expected
     assert set(environment) == variables()

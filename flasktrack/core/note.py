@@ -16,9 +16,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
-from flasktrack.core.keys import KEY_ID_BYTES, SigningKey, VerifierKey
+from flasktrack.core.keys import KEY_ID_BYTES, SigningKey
 from flasktrack.errors import InvalidNote
 
 MAX_NOTE_CHARACTERS = 1024 * 1024
@@ -40,6 +40,22 @@ class Note(NamedTuple):
 
     text: str
     signatures: tuple[Signature, ...]
+
+
+class Verifier(Protocol):
+    """Whoever's signature lines can be told by name and key id, and checked: a public key, for one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def key_id(self) -> bytes: ...
+
+    def verifies(self, text: str, signature: bytes) -> bool:
+        """Whether the signature is its own, over this text."""
+
+
+Known = TypeVar("Known", bound=Verifier)
 
 
 def sign_note(text: str, keys: Iterable[SigningKey], time: int) -> Note:
@@ -85,7 +101,7 @@ def parse_signatures(lines: str) -> tuple[Signature, ...]:
     return note.signatures
 
 
-def verified_signatures(note: Note, keys: Iterable[VerifierKey]) -> list[tuple[VerifierKey, Signature]]:
+def verified_signatures(note: Note, keys: Iterable[Known]) -> list[tuple[Known, Signature]]:
     """The signatures that known keys made over the note's text; those of unknown keys are ignored.
 
     Raises InvalidNote where a known key's signature is wrong, and where no known key has signed.

@@ -111,7 +111,7 @@ def _witness(keyring: Keyring, wanted: str | None) -> str:
 def _open(keyring: Keyring, row: StoredCheckpoint, *, by: str | None = None) -> Checkpoint:
     """What a checkpoint says. Raises InvalidNote where it can't be believed, or the witness `by` did not cosign it."""
     name = row.organization_id
-    opened = open_note(row.note, keyring.origin(name), keyring.trusted(name), keyring.witnesses())
+    opened = open_note(row.note, keyring.origin(name), keyring.trusted(name), keyring.third_parties())
     if by is not None and by not in (cosigner.key.name for cosigner in opened.cosigners):
         raise InvalidNote(f"{by} did not cosign it.")
     return opened.checkpoint

@@ -7,6 +7,7 @@ A stored checkpoint proves nothing by its columns: whoever has the database can 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Select, Text, cast, select, update
@@ -17,7 +18,8 @@ from flasktrack.core.keys import TIMED, VerifierKey, signature_time
 from flasktrack.core.note import Signature, format_signatures, parse_note, verified_signatures
 from flasktrack.errors import CheckpointConflict, InvalidNote
 from flasktrack.store.schema import Position, Time, checkpoint
-from flasktrack.trust.keyring import TrustedKey
+from flasktrack.trust.keyring import ThirdParty, TrustedKey
+from flasktrack.trust.timestamps import TimestampAuthority, stamped_at
 
 
 class StoredCheckpoint(NamedTuple):
@@ -38,11 +40,16 @@ class Cosigner(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """What a note says, the trusted keys that say it, and the witnesses that saw it extend all that was before."""
+    """What a note says, and the trusted keys that say it.
+
+    `cosigners` are the witnesses that saw it extend all that was before; `stamped_at` is when a trusted time stamp
+    authority saw it.
+    """
 
     checkpoint: Checkpoint
     signers: tuple[VerifierKey, ...]
     cosigners: tuple[Cosigner, ...] = ()
+    stamped_at: datetime | None = None
 
 
 def list_checkpoints(connection: Connection, organization_id: str) -> list[StoredCheckpoint]:
@@ -100,11 +107,11 @@ def add_cosignatures(connection: Connection, organization_id: str, size: int, li
     return len(new)
 
 
-def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey], witnesses: Iterable[VerifierKey] = ()) -> Opened:
+def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey], others: Iterable[ThirdParty] = ()) -> Opened:
     """Read a checkpoint's note, and check who signed it.
 
-    A key that was retired is trusted for sizes up to the one at which it was. Unknown keys' signatures are ignored,
-    and a witness's alone vouches for nothing.
+    A key that was retired is trusted for sizes up to the one at which it was. Unknown keys' signatures are ignored.
+    `others` are witnesses and a time stamp authority: alone they vouch for nothing.
     Raises InvalidNote where the note is malformed, of another origin, signed by no key that is trusted at its size,
     or wrongly by one that is known.
     """
@@ -113,17 +120,24 @@ def open_note(stored: str, origin: str, trusted: Iterable[TrustedKey], witnesses
     if found.origin != origin:
         raise InvalidNote(f"The note is of {found.origin}, not of {origin}.")
     keys = list(trusted)
-    verified = verified_signatures(note, [*(known.key for known in keys), *witnesses])
-    signed = dict.fromkeys(key for key, _ in verified)
-    own = {known.key for known in keys}
-    if not own.intersection(signed):
+    known: list[ThirdParty] = [*(trusted_key.key for trusted_key in keys), *others]
+    verified = verified_signatures(note, known)
+    own = {trusted_key.key for trusted_key in keys}
+    signed = dict.fromkeys(key for key, _ in verified if isinstance(key, VerifierKey) and key in own)
+    if not signed:
         raise InvalidNote("No trusted key has signed the note.")
-    valid = {known.key for known in keys if known.until is None or found.size <= known.until}
+    valid = {trusted_key.key for trusted_key in keys if trusted_key.until is None or found.size <= trusted_key.until}
     signers = tuple(key for key in signed if key in valid)
     if not signers:
         raise InvalidNote(f"Only keys that were retired before record {found.size:,} have signed the note.")
-    times = {key: signature_time(line.signature) for key, line in verified if key not in own and key.type in TIMED}
-    return Opened(found, signers, tuple(Cosigner(key, time) for key, time in times.items()))
+    times = {
+        key: signature_time(line.signature)
+        for key, line in verified
+        if isinstance(key, VerifierKey) and key not in own and key.type in TIMED
+    }
+    stamps = [stamped_at(line.signature) for key, line in verified if isinstance(key, TimestampAuthority)]
+    cosigners = tuple(Cosigner(key, time) for key, time in times.items())
+    return Opened(found, signers, cosigners, min(stamps, default=None))
 
 
 def _find(connection: Connection, organization_id: str, size: int) -> StoredCheckpoint | None:

@@ -24,9 +24,13 @@ from flasktrack.settings import Settings
 from flasktrack.trust import key_files
 from flasktrack.trust.key_files import KEY_FILES, KEY_NAMES
 from flasktrack.trust.public_keys import PublicKey, format_public_keys, in_use, parse_public_keys, retire
+from flasktrack.trust.timestamps import TimestampAuthority
 
 PUBLIC_FILE = "public.json"
 TRUSTED_FILE = "trusted.vkeys"
+
+
+ThirdParty = VerifierKey | TimestampAuthority
 
 
 class TrustedKey(NamedTuple):
@@ -39,15 +43,18 @@ class TrustedKey(NamedTuple):
 class Keyring:
     """A key directory as one deployment uses it. Opens nothing before it is asked; every method raises KeyringError."""
 
-    def __init__(self, directory: Path, deployment: str, passphrase: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, deployment: str, passphrase: str | None = None, tsa_cert: Path | None = None
+    ) -> None:
         self.directory = directory
         self.deployment = deployment
         self._passphrase = passphrase or None
+        self._tsa_cert = tsa_cert
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Keyring:
         """The key directory that the settings name."""
-        return cls(settings.key_dir, settings.deployment, settings.key_passphrase)
+        return cls(settings.key_dir, settings.deployment, settings.key_passphrase, settings.tsa_cert)
 
     def exists(self) -> bool:
         """Whether there is any key of this deployment's own, usable or not."""
@@ -97,6 +104,15 @@ class Keyring:
     def witnesses(self) -> list[VerifierKey]:
         """The keys taken in by `trust` under another name than this deployment's origins: they cosign."""
         return [key for key in self._taken_in() if not self._seals(key)]
+
+    def authority(self) -> TimestampAuthority | None:
+        """The time stamp authority that is trusted, if one is. Raises SettingsError where its file can't be used."""
+        return None if self._tsa_cert is None else TimestampAuthority.from_file(self._tsa_cert)
+
+    def third_parties(self) -> list[ThirdParty]:
+        """All whose word may stand in a note beside the deployment's own: witnesses, and the time stamp authority."""
+        authority = self.authority()
+        return [*self.witnesses(), *([] if authority is None else [authority])]
 
     def vkeys(self, organization_ids: Iterable[str]) -> list[str]:
         """The public keys in use, to hand out: two for each organization."""

@@ -218,7 +218,7 @@ class _Run:
         if not stored and not anchors:
             return read_claims("", (), (), ())
         keyring, name = trust.keyring, self.organization_id
-        return read_claims(keyring.origin(name), keyring.trusted(name), stored, anchors, keyring.witnesses())
+        return read_claims(keyring.origin(name), keyring.trusted(name), stored, anchors, keyring.third_parties())
 
     def _scan(self, first: int, wanted: frozenset[int], tape: Tape) -> Scan:
         """All positions from `first` on, by the workers if there are any."""

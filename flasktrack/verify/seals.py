@@ -19,12 +19,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from flasktrack.core.keys import VerifierKey
 from flasktrack.core.merkle import EMPTY_ROOT
 from flasktrack.errors import InvalidNote
 from flasktrack.trust.anchors import Anchor
 from flasktrack.trust.checkpoints import StoredCheckpoint, open_note
-from flasktrack.trust.keyring import TrustedKey
+from flasktrack.trust.keyring import ThirdParty, TrustedKey
 from flasktrack.verify.chain import Problem
 
 _STORED, _ANCHORED = "in the database", "in the anchors"
@@ -64,7 +63,7 @@ def read_claims(
     trusted: Sequence[TrustedKey],
     stored: Iterable[StoredCheckpoint],
     anchors: Iterable[Anchor],
-    witnesses: Sequence[VerifierKey] = (),
+    others: Sequence[ThirdParty] = (),
 ) -> Notes:
     """Open all notes: the claims of those that do, and what is wrong with the others."""
     places: dict[tuple[int, bytes], set[str]] = {}
@@ -74,7 +73,7 @@ def read_claims(
     kept += [(anchor.size, None, anchor.note, _ANCHORED) for anchor in files]
     for size, root, note, place in kept:
         try:
-            said = open_note(note, origin, trusted, witnesses).checkpoint
+            said = open_note(note, origin, trusted, others).checkpoint
         except InvalidNote as invalid:
             reason = invalid.what
         else:

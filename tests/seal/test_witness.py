@@ -135,9 +135,9 @@ def test_a_fork_is_refused_and_kept_as_evidence(witness: Witness, log: Log, firs
 def test_a_fork_at_an_earlier_checkpoint_is_told_from_an_old_request(witness: Witness, log: Log) -> None:
     for old, new in [(0, 5), (5, 9)]:
         cosign(witness, log.request(old, new))
-    old = refused(witness, log.request(0, 5))
-    assert (old.status, old.unsound, evidence(witness)) == (409, True, [])
-    assert "covers 5 records, and one over 9 was cosigned before" in str(old)
+    stale = refused(witness, log.request(0, 5))
+    assert (stale.status, stale.unsound, evidence(witness)) == (409, True, [])
+    assert "covers 5 records, and one over 9 was cosigned before" in str(stale)
     fork = refused(witness, log.request(0, 5, rewritten_from(4)))
     assert (fork.status, len(evidence(witness))) == (422, 1)
     assert "two different histories of 5 records" in str(fork)
