@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 _LENGTH = len("2026-11-24T05:06:07.123456")
 
@@ -26,6 +26,14 @@ def format_time(moment: datetime) -> str:
     except OverflowError:
         raise ValueError("lies outside the years 1 to 9999") from None
     return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """An aware time in a zone; in UTC where it lies outside the years 1 to 9999 there."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.astimezone(UTC)
 
 
 def parse_time(text: str) -> datetime:

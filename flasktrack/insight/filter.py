@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, and_, literal, or_, select
 
 from flasktrack.core.body import check_characters
 from flasktrack.core.record import ACTOR_TYPES, MAX_POSITION, OUTCOMES
-from flasktrack.core.times import format_time
+from flasktrack.core.times import format_time, in_zone
 from flasktrack.errors import FlaskTrackError, InvalidFilter
 from flasktrack.insight.words import body_contains, contains, split_words
 from flasktrack.store.schema import audit_payload, audit_record, record_link
@@ -316,7 +316,7 @@ def _read_positions(text: str) -> tuple[int | None, int | None]:
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:
     """A time in the zone, no longer than it needs to be."""
-    local = moment.astimezone(zone)
+    local = in_zone(moment, zone)
     if local.timetz().replace(tzinfo=None) == time():
         return local.date().isoformat()
     return local.replace(tzinfo=None).isoformat(" ", "minutes" if not local.second + local.microsecond else "auto")

@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from flasktrack.core.record import ACTOR_TYPES, OUTCOMES
+from flasktrack.core.times import in_zone
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
@@ -132,7 +133,7 @@ def _more(context: Context, chosen: RecordFilter) -> None:
 
 def _moment(context: Context, chosen: RecordFilter, field: str, label: str) -> None:
     moment: datetime | None = getattr(chosen, field)
-    key = _show(field, moment and moment.astimezone(context.zone).replace(tzinfo=None))
+    key = _show(field, moment and in_zone(moment, context.zone).replace(tzinfo=None))
 
     def change() -> None:
         given: datetime | None = st.session_state[key]

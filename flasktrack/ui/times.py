@@ -5,32 +5,41 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from flasktrack.core.times import parse_time
+import pandas as pd
+
+from flasktrack.core.times import in_zone, parse_time
+from flasktrack.ui.text import display
 
 
 def local(text: str, zone: ZoneInfo) -> datetime | None:
     """A record's time text in a zone; None where it is no time (an altered row may hold anything)."""
     try:
-        return parse_time(text).astimezone(zone)
-    except (TypeError, ValueError, OverflowError):
+        return in_zone(parse_time(text), zone)
+    except (TypeError, ValueError):
         return None
 
 
 def short(text: str, zone: ZoneInfo) -> str:
     """`2026-11-24 05:06:07`, for tables whose header names the zone; a text that is no time, as it is."""
     moment = local(text, zone)
-    return str(text) if moment is None else moment.replace(tzinfo=None).isoformat(" ", "seconds")
+    return display(text) if moment is None else moment.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def full(text: str, zone: ZoneInfo) -> str:
     """`2026-11-24 05:06:07.123456 +01:00 (Europe/Berlin)`; a text that is no time, as it is."""
     moment = local(text, zone)
-    return str(text) if moment is None else f"{_with_offset(moment, 'microseconds')} ({zone.key})"
+    return display(text) if moment is None else f"{_with_offset(moment, 'microseconds')} ({zone.key})"
 
 
 def minute(moment: datetime, zone: ZoneInfo) -> str:
     """An aware time to the minute, with its offset: `2026-11-24 05:06 +01:00`."""
-    return _with_offset(moment.astimezone(zone), "minutes")
+    return _with_offset(in_zone(moment, zone), "minutes")
+
+
+def minutes(moments: pd.Series[pd.Timestamp], zone: ZoneInfo) -> list[str]:
+    """Aware times to the minute, for tables whose header names the zone; "" where there is none."""
+    known = (None if pd.isna(moment) else in_zone(moment.to_pydatetime(), zone) for moment in moments)
+    return ["" if moment is None else moment.replace(tzinfo=None).isoformat(" ", "minutes") for moment in known]
 
 
 def _with_offset(moment: datetime, precision: str) -> str:

@@ -24,7 +24,7 @@ from flasktrack.ui.record_table import records
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count
 from flasktrack.ui.theme import is_dark
-from flasktrack.ui.times import minute
+from flasktrack.ui.times import minute, minutes
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 
 _TABLE_HEIGHT = 300
@@ -91,8 +91,8 @@ def _table(context: Context, chosen: RecordFilter, found: pd.DataFrame) -> None:
             "records": found["records"],
             "denied": found["denied"],
             "failed": found["failed"],
-            "first": found["first_occurred"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
-            "last": found["last_occurred"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
+            "first": minutes(found["first_occurred"], context.zone),
+            "last": minutes(found["last_occurred"], context.zone),
             "id": found["actor_id"],
         }
     )

@@ -16,6 +16,7 @@ from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count, literal
+from flasktrack.ui.times import minutes
 
 _MOST = 200
 
@@ -83,8 +84,8 @@ def _table(context: Context, chosen: RecordFilter, words: str, found: pd.DataFra
             "id": found["entity_id"],
             "name": found["entity_name"].fillna(""),
             "records": found["records"],
-            "first": found["first_occurred"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
-            "last": found["last_occurred"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
+            "first": minutes(found["first_occurred"], context.zone),
+            "last": minutes(found["last_occurred"], context.zone),
         }
     )
 

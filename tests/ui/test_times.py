@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pytest
 
-from flasktrack.ui.times import full, local, minute, short
+from flasktrack.ui.text import display
+from flasktrack.ui.times import full, local, minute, minutes, short
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RECORDED = "2026-11-24T05:06:07.123456Z"
@@ -39,10 +41,19 @@ def test_an_offset_to_the_west_keeps_its_sign(west: str) -> None:
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00.000000Z", "infinity", "44-03-15 BC", 17, None])
 def test_what_is_no_time_is_shown_as_it_is(text: str) -> None:
     assert local(text, BERLIN) is None
-    assert short(text, BERLIN) == full(text, BERLIN) == str(text)
+    assert short(text, BERLIN) == full(text, BERLIN) == display(text)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"])
 def test_the_ends_of_time_do_not_stop_a_page(text: str) -> None:
     for zone in ("Pacific/Kiritimati", "America/Los_Angeles", "UTC"):
-        assert short(text, ZoneInfo(zone))[:4].isdigit()
+        assert short(text, ZoneInfo(zone))[:4] == text[:4]
+        assert full(text, ZoneInfo(zone))[:4] == text[:4]
+        assert minute(datetime.fromisoformat(text), ZoneInfo(zone))[:4] == text[:4]
+
+
+def test_columns_of_times_have_blanks_where_there_is_none() -> None:
+    times = pd.Series(
+        [datetime.fromisoformat(RECORDED), None, datetime(1, 1, 1, tzinfo=UTC)], dtype="datetime64[us, UTC]"
+    )
+    assert minutes(times, BERLIN) == ["2026-11-24 06:06", "", "0001-01-01 00:53"]
