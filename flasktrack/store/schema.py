@@ -177,5 +177,8 @@ verification = Table(
     Column("findings", Text, nullable=False),
     Column("mode", Text, nullable=False, server_default="full"),
     Column("anchored", Position, nullable=False, server_default="0"),
-    Index("ix_verification_organization", "organization_id", "started_at"),
+    # The order in which they were stored, 1, 2, 3 in each organization: a clock, or a forged time, does not decide it.
+    Column("number", Position, nullable=False, server_default="0"),
+    Column("remarks", Text, nullable=False, server_default="[]"),
+    Index("ix_verification_organization", "organization_id", "number", unique=True),
 )

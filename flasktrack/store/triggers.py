@@ -2,13 +2,16 @@
 
 audit_record and record_link refuse UPDATE and DELETE; audit_payload refuses them too, but for an erasure, which sets
 a section's body and salt to null. checkpoint, which is evidence too, lets lines be added to its note and nothing
-else. Somebody who owns the database can drop a trigger; chain, signatures and anchors are what catches that.
+else; a verification stays as it was stored. Somebody who owns the database can drop a trigger; chain, signatures and
+anchors are what catches that.
 """
 
 from __future__ import annotations
 
 SECTIONS = ("before", "after", "context")
 REFUSAL = "the audit history is append-only"
+
+FUNCTION_BODY = f"BEGIN RAISE EXCEPTION '{REFUSAL}'; END"
 
 _FROZEN = ("audit_record", "record_link")
 _PROTECTED = (*_FROZEN, "audit_payload")
@@ -54,10 +57,7 @@ def sqlite_triggers() -> list[str]:
 
 def postgresql_triggers() -> list[str]:
     """DDL for PostgreSQL: ALWAYS triggers, which session_replication_role = replica does not switch off."""
-    statements = [
-        f"CREATE FUNCTION flasktrack_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$"
-    ]
+    statements = [f"CREATE FUNCTION flasktrack_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {FUNCTION_BODY} $$"]
     for table in _PROTECTED:
         events = "DELETE" if table == "audit_payload" else "UPDATE OR DELETE"
         statements += [
@@ -101,6 +101,34 @@ def postgresql_checkpoint_triggers() -> list[str]:
             for name in ("no_delete", "no_truncate", "only_cosign")
         ),
     ]
+
+
+def sqlite_verification_triggers() -> list[str]:
+    """DDL for SQLite. The table has a rowid, which can be named: it is guarded like the keys."""
+    raise_ = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+    return [
+        f"CREATE TRIGGER verification_no_delete BEFORE DELETE ON verification {raise_}",
+        f"CREATE TRIGGER verification_no_update BEFORE UPDATE ON verification {raise_}",
+        "CREATE TRIGGER verification_no_replace BEFORE INSERT ON verification WHEN EXISTS (SELECT 1 FROM verification "
+        "WHERE id = NEW.id OR rowid = NEW.rowid OR (organization_id = NEW.organization_id AND number = NEW.number)) "
+        f"{raise_}",
+    ]
+
+
+def postgresql_verification_triggers() -> list[str]:
+    """DDL for PostgreSQL; `postgresql_triggers` has made the function."""
+    refuse = "EXECUTE FUNCTION flasktrack_refuse()"
+    return [
+        f"CREATE TRIGGER verification_append_only BEFORE UPDATE OR DELETE ON verification FOR EACH ROW {refuse}",
+        f"CREATE TRIGGER verification_no_truncate BEFORE TRUNCATE ON verification FOR EACH STATEMENT {refuse}",
+        "ALTER TABLE verification ENABLE ALWAYS TRIGGER verification_append_only",
+        "ALTER TABLE verification ENABLE ALWAYS TRIGGER verification_no_truncate",
+    ]
+
+
+def all_postgresql_triggers() -> list[str]:
+    """The DDL of every version so far: what a database has that was migrated to the newest."""
+    return [*postgresql_triggers(), *postgresql_checkpoint_triggers(), *postgresql_verification_triggers()]
 
 
 def _only_cosigns(same: str) -> str:

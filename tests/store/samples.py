@@ -14,6 +14,7 @@ from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.store.schema import audit_record, metadata
 from flasktrack.store.writer import append
+from tests.adversary import past_the_triggers
 
 NORTHWIND = "northwind-labs"
 SOUTHPORT = "southport-biotech"
@@ -81,9 +82,8 @@ def take_guards_away(connection: Connection) -> None:
 
 
 def tamper(engine: Engine, *statements: str) -> None:
-    """Run raw SQL as somebody who owns the database."""
-    with writing(engine) as connection:
-        take_guards_away(connection)
+    """Run raw SQL as somebody who owns the database, and puts the guards back afterwards."""
+    with past_the_triggers(engine) as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 

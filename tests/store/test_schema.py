@@ -18,6 +18,7 @@ from flasktrack.core.record import Record
 from flasktrack.errors import SchemaError
 from flasktrack.store import migrations
 from flasktrack.store.engine import VERSION_TABLE, check_schema, initialize, open_engine, writing
+from flasktrack.store.inspection import inspect_tables
 from flasktrack.store.schema import metadata
 from flasktrack.store.verifications import list_verifications
 from flasktrack.trust.checkpoints import list_checkpoints
@@ -46,9 +47,11 @@ BINARY = [
 ]
 OF_THE_FIRST_VERSION = [
     f"INSERT INTO checkpoint VALUES ('{NORTHWIND}', 7, :root, 'a note', '2026-11-24T05:06:07.123456Z')",
-    "INSERT INTO verification (id, organization_id, started_at, seconds, started_by, first_seq, last_seq, records, "
-    f"sealed, status, findings) VALUES ('v-1', '{NORTHWIND}', '2026-11-24T05:06:07.123456Z', 0.5, 'user:qa', "
-    "1, 7, 7, 0, 'verified', '[]')",
+    *(
+        "INSERT INTO verification (id, organization_id, started_at, seconds, started_by, first_seq, last_seq, records, "
+        f"sealed, status, findings) VALUES ('{id_}', '{NORTHWIND}', '{time}', 0.5, 'user:qa', 1, 7, 7, 0, 'verified', '[]')"
+        for id_, time in (("v-2", "2024-11-25T05:06:07.123456Z"), ("v-1", "2024-11-24T05:06:07.123456Z"))
+    ),
 ]
 
 
@@ -121,12 +124,15 @@ def test_a_database_of_the_first_version_is_upgraded_with_all_it_holds(database_
         check_schema(engine)
     initialize(engine)
     check_schema(engine)
-    (done,) = list_verifications(engine, NORTHWIND)
-    assert (done.id, done.last_seq, done.mode, done.anchored) == ("v-1", 7, "full", 0)
+    newest, done = list_verifications(engine, NORTHWIND)
+    assert (done.id, done.last_seq, done.mode, done.anchored, done.status) == ("v-1", 7, "full", 0, "verified")
+    assert newest.id == "v-2"
     with engine.connect() as connection:
         assert [stored.note for stored in list_checkpoints(connection, NORTHWIND)] == ["a note"]
-    with pytest.raises(DBAPIError, match="append-only"), writing(engine) as connection:
-        connection.execute(text("DELETE FROM checkpoint"))
+        assert inspect_tables(connection) == []
+    for table in ("checkpoint", "verification"):
+        with pytest.raises(DBAPIError, match="append-only"), writing(engine) as connection:
+            connection.execute(text(f"DELETE FROM {table}"))
     assert record(engine, event(1))[0].seq == 1
     engine.dispose()
 

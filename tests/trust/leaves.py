@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import sha256
 
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, insert, select
 
 from flasktrack.store.engine import writing
 from flasktrack.store.schema import audit_record, tree_node
-from tests.store.samples import NORTHWIND, take_guards_away
+from tests.adversary import run_sql
+from tests.store.samples import NORTHWIND
 
 TIME = "2026-11-24T05:06:07.123456Z"
 
@@ -45,6 +46,4 @@ def nodes(connection: Connection, organization: str = NORTHWIND) -> dict[tuple[i
 
 def tamper_with(engine: Engine, sql: str, **values: object) -> None:
     """SQL of somebody who owns the database."""
-    with writing(engine) as connection:
-        take_guards_away(connection)
-        connection.execute(text(sql), values)
+    run_sql(engine, sql, **values)
