@@ -20,10 +20,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, i
 
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_hash, record_header
 from flasktrack.core.record import Record, Reference
+from flasktrack.core.related import parse_related, related_text
 from flasktrack.store.engine import writing
-from flasktrack.store.reader import parse_related
 from flasktrack.store.schema import audit_payload, audit_record, chain_head, record_link
-from flasktrack.store.writer import related_text
 
 HISTORY = (audit_record, audit_payload, record_link)
 FORGED_LINK = sha256(b"a record that nobody made").digest()
@@ -257,7 +256,7 @@ def _between(table: Table, organization_id: str, first: int, last: int) -> tuple
 
 def _read(connection: Connection, organization_id: str, seq: int) -> Record:
     row = connection.execute(select(audit_record).where(*_between(audit_record, organization_id, seq, seq))).one()
-    return Record(*row)._replace(related=parse_related(row.related) or ())
+    return Record(*row)._replace(related=parse_related(row.related))
 
 
 def _row(record: Record) -> dict[str, Any]:

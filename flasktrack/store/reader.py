@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, select
 
 from flasktrack.core import erasure
 from flasktrack.core.check import check_record
 from flasktrack.core.erasure import Erasure
 from flasktrack.core.finding import Finding
-from flasktrack.core.record import MAX_POSITION, SECTIONS, Content, Record, Reference, Section
+from flasktrack.core.record import MAX_POSITION, SECTIONS, Content, Record, Section
+from flasktrack.core.related import parse_related
 from flasktrack.store.organizations import Organization, get_organization
 from flasktrack.store.schema import audit_payload, audit_record, chain_head
 from flasktrack.store.scope import previous_hash, scoped
@@ -163,21 +163,11 @@ def _with_sections(organization_id: str, *more: ColumnElement[Any]) -> Select[An
 
 def _record(row: tuple[Any, ...]) -> tuple[Record, bool]:
     """The record of a row, and whether its `related` could be read."""
-    related = parse_related(row[18])
-    return Record._make((*row[:18], related or (), *row[19:_WIDTH])), related is not None
-
-
-def parse_related(text: str) -> tuple[Reference, ...] | None:
-    """The references in the column `related`; None where somebody made it unreadable."""
-    if text == "[]":
-        return ()
     try:
-        items = orjson.loads(text)
-        if not isinstance(items, list) or orjson.dumps(items).decode() != text or any(len(item) != 2 for item in items):
-            return None  # it may mean the same, but it isn't what was written
-        return tuple(Reference(item["type"], item["id"]) for item in items)
-    except (ValueError, TypeError, KeyError):
-        return None
+        related, readable = parse_related(row[18]), True
+    except ValueError:
+        related, readable = (), False
+    return Record._make((*row[:18], related, *row[19:_WIDTH])), readable
 
 
 def _checked_record(row: Row[Any]) -> CheckedRecord:

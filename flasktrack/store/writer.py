@@ -26,7 +26,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from flasktrack.core.header import ZERO_HASH, header_bytes, header_hash
-from flasktrack.core.record import Content, Event, Record, Reference, check_event, check_record_id, is_organization_id
+from flasktrack.core.record import Content, Event, Record, check_event, check_record_id, is_organization_id
+from flasktrack.core.related import NOTHING_RELATED, related_text
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ChainBroken, InvalidRecord, RecordConflict, UnknownOrganization
 from flasktrack.store.randomness import new_record_id, random_parts
@@ -225,7 +226,7 @@ class _Batch:
             for type_, id_ in related:
                 self.links.append((organization_id, type_, id_, seq))
         else:
-            self.records.append((*record[:18], "[]", *record[19:]))
+            self.records.append((*record[:18], NOTHING_RELATED, *record[19:]))
         self.payloads.append((organization_id, seq, before, before_salt, after, after_salt, context, context_salt))
         return record
 
@@ -270,11 +271,6 @@ def _ordinals_statement(organization_id: str, kind: str, dialect: str) -> Select
         .scalar_subquery()
     )
     return select(wanted.c.type, wanted.c.id, func.coalesce(last, 0))
-
-
-def related_text(related: Iterable[Reference]) -> str:
-    """The JSON text of the column `related` (spec section 3)."""
-    return orjson.dumps([{"type": type_, "id": id_} for type_, id_ in related]).decode()
 
 
 def _insert(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:

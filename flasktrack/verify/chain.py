@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes
+from flasktrack.core.related import parse_related
 from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
 from flasktrack.verify.roots import LeafTrail
 

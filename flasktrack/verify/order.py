@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from flasktrack.core.header import ZERO_HASH, header_bytes, header_hash
-from flasktrack.store.reader import parse_related
+from flasktrack.core.related import parse_related
 from flasktrack.verify.chain import Suspect
 
 Range = tuple[int, int]
@@ -93,8 +93,8 @@ def _fits(suspect: Suspect, place: int) -> bool:
         return False
     fields = list(suspect.fields)
     fields[_SEQ] = place
-    fields[_RELATED] = parse_related(fields[_RELATED]) or ()
     try:
+        fields[_RELATED] = parse_related(fields[_RELATED])
         return bool(header_hash(header_bytes(*fields)) == suspect.hash)
     except (TypeError, ValueError, AttributeError):
         return False

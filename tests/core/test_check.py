@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from flasktrack.core.check import check_record, computed_hash, section_problem
@@ -42,6 +44,14 @@ def test_row_that_can_be_no_header_is_found_and_not_raised() -> None:
     broken = sound_record()._replace(before_digest="not bytes")  # type: ignore[arg-type]
     assert computed_hash(broken) is None
     assert "record_modified" in codes(broken, STORED)
+
+
+@pytest.mark.parametrize("stored", [None, b"", bytes(31), "x" * 32, 0])
+def test_a_row_without_header_and_hash_is_found(stored: Any) -> None:
+    nothing_to_compare = sound_record()._replace(credential_id=b"\x41", hash=stored)  # type: ignore[arg-type]
+    assert computed_hash(nothing_to_compare) is None
+    assert codes(nothing_to_compare, STORED) == ["record_modified"]
+    assert codes(sound_record()._replace(hash=stored), STORED) == ["record_modified"]
 
 
 def test_wrong_link_is_found() -> None:

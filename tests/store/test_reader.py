@@ -196,6 +196,8 @@ def test_what_no_reader_expects_in_sqlite_is_returned_with_its_finding(sqlite_en
 OTHER_RELATED = [
     "", "no JSON", "5", "null", "[1]", "{}", "[]", '[{"type":"batch"}]', '[{"type":{},"id":[]}]',
     '[{"type": "batch","id":"B-9"}]', '[{"type":"batch","id":"B-9","name":"x"}]',
+    '[{"id":"B-9","type":"batch"}]', '[{"type":"batch","id":"B\\u002d9"}]',
+    '[{"type":"batch","type":"batch","id":"B-9"}]', '[["batch","B-9"]]', '[{"type":1,"id":2}]',
 ]  # fmt: skip
 
 
