@@ -18,6 +18,7 @@ from flasktrack.cli_common import FAILED, SOUND, add_progress, progress_bar, pro
 from flasktrack.cli_common import answer as _answer
 from flasktrack.cli_common import database as _database
 from flasktrack.cli_keys import add_key_commands
+from flasktrack.cli_timestamp import add_timestamp_commands
 from flasktrack.cli_witness import add_witness_commands
 from flasktrack.errors import FlaskTrackError, KeyringError
 from flasktrack.settings import DATA, Settings
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_key_commands(commands, common)
     add_witness_commands(commands, common)
+    add_timestamp_commands(commands, common)
 
     add_chain_commands(command)
 

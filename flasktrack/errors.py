@@ -142,3 +142,7 @@ class CosignRefused(FlaskTrackError):
 
 class FileFailed(FlaskTrackError):
     """A file that a command is to read or write, and can't."""
+
+
+class TimestampError(FlaskTrackError):
+    """A time stamp that could not be had, or is not what it should be."""
