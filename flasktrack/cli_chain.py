@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from flasktrack.cli_common import NOT_SOUND, SOUND, add_progress, answer, databa
 from flasktrack.errors import InvalidFilter, NotIntact
 from flasktrack.settings import Settings, parse_duration
 from flasktrack.store.engine import writing
+from flasktrack.store.inspection import IndexCheck
 from flasktrack.store.organizations import chain_sizes, list_chains
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
@@ -73,13 +74,15 @@ def _verify(options: argparse.Namespace) -> int:
     with database(options) as engine:
         anchored = trust.anchors.organizations() if trust.anchors is not None else []
         chains = [options.organization] if options.organization else sorted({*list_chains(engine), *anchored})
-        with _workers(options, engine, chains) as workers:
+        whole = between is None and not options.incremental  # then indexes are read, once for all organizations
+        check = IndexCheck(engine) if whole and chains else nullcontext(None)
+        with _workers(options, engine, chains) as workers, check as indexes:
             for chain in chains:
                 with progress_report(options.progress) as progress:
                     done.append(
                         verify_organization(
                             engine, chain, started_by=options.by, trust=trust, incremental=options.incremental,
-                            between=between, workers=workers, progress=progress,
+                            between=between, workers=workers, progress=progress, indexes=indexes,
                         )
                     )  # fmt: skip
     answer(
@@ -137,7 +140,7 @@ def _workers(options: argparse.Namespace, engine: Engine, chains: list[str]) -> 
 
 
 def _verdict(verification: Any) -> str:
-    """A verification as people read it: the state with its scope, then each finding."""
+    """A verification as people read it: the state with its scope, then each finding and remark."""
     words = {"verified": "verified", "broken": "BROKEN", "not_checked": "not checked"}
     scope = {"full": "", "incremental": f" since {verification.first_seq:,} only", "range": " of a range only"}
     lines = [
@@ -146,6 +149,7 @@ def _verdict(verification: Any) -> str:
         f"{len(verification.findings):,} findings, in {verification.seconds:.1f} s"
     ]
     lines += [f"  {finding.severity}: {finding.detail} [{finding.code}]" for finding in verification.findings]
+    lines += [f"  error: {remark}" for remark in verification.remarks]
     return "\n".join(lines)
 
 

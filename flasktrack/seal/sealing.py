@@ -12,7 +12,6 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from flasktrack.core.checkpoint import Checkpoint, format_checkpoint
-from flasktrack.core.finding import ERROR
 from flasktrack.core.merkle import verify_consistency
 from flasktrack.core.note import format_note, sign_note
 from flasktrack.core.times import format_time, utc_now
@@ -62,9 +61,8 @@ def seal(
         keep=not nothing_new,
     )
     if done.status == BROKEN:
-        worst = next(finding for finding in done.findings if finding.severity == ERROR)
         raise NotIntact(
-            f"{organization_id} was not sealed, since it is not intact: {worst.detail}",
+            f"{organization_id} was not sealed, since it is not intact: {done.worst}",
             "Nothing was signed. See the findings with: python -m flasktrack verify",
         )
     if not done.records:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, select
 
 from flasktrack.errors import TreeIncomplete
-from flasktrack.store.schema import audit_payload, audit_record, verification
+from flasktrack.store.schema import audit_payload, audit_record
 from flasktrack.store.scope import scoped
-from flasktrack.store.verifications import RANGE, VERIFIED
+from flasktrack.store.verifications import verified_through
 from flasktrack.trust.tree import StoredTree
 from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
 from flasktrack.verify.roots import CHUNK
@@ -33,14 +33,7 @@ def known_checkpoint(connection: Connection, organization_id: str, claims: Seque
 
     None where there is none, where the stored tree does not give its root, and where nothing would be saved.
     """
-    rows = verification.c
-    statement = (
-        select(rows.last_seq)
-        .where(rows.organization_id == organization_id, rows.status == VERIFIED, rows.mode != RANGE)
-        .order_by(rows.started_at.desc(), rows.id.desc())
-        .limit(1)
-    )
-    verified = connection.execute(statement).scalar_one_or_none() or 0
+    verified = verified_through(connection, organization_id)
     size = max((claim.size for claim in claims if claim.size <= min(verified, last)), default=0)
     # One chunk more than need be: so the hash that the first new record links to is among those of the root.
     chunks = max(0, size // CHUNK - 1)
