@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_
 
 from flasktrack.errors import TreeIncomplete
 from flasktrack.store.schema import audit_payload, audit_record
