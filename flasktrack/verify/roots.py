@@ -115,6 +115,9 @@ class LeafTrail:
             self.unsettled = first
         else:
             self._doubtful(first)
+            if not self._lost:
+                self.range.add(self.leaves)
+            self.leaves.clear()
             self._lost = True  # how many leaves to put there can't be trusted either
 
     def settle(self, seq: int, prev_hash: bytes) -> None:

@@ -159,13 +159,11 @@ def _missing(sizes: Sequence[int], which: set[int], words: Callable[[bool], str]
 
 
 def _invalid(sizes: Sequence[int], reasons: Mapping[int, Mapping[str, set[str]]]) -> Iterator[Problem]:
-    where: dict[str, set[int]] = {}
-    for size, found in reasons.items():
-        for reason, places in found.items():
-            note = f"{' and '.join(sorted(places, reverse=True))}: {reason}"
-            where.setdefault(note, set()).add(size)
-    for note, which in where.items():
+    for reason in dict.fromkeys(reason for size in sizes for reason in reasons.get(size, ())):
+        which = {size for size, found in reasons.items() if reason in found}
         for first, last in _neighbours(sizes, which):
+            places = {place for size in which if first <= size <= last for place in reasons[size][reason]}
+            note = f"{' and '.join(sorted(places, reverse=True))}: {reason}"
             yield Problem("checkpoint_invalid", first, last, note=note)
 
 

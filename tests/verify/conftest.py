@@ -12,6 +12,9 @@ import pytest
 from sqlalchemy import URL, Engine
 
 from flasktrack.store.engine import initialize, open_engine
+from flasktrack.trust.anchors import Anchors
+from flasktrack.trust.keyring import Keyring
+from tests.verify.sealed import Sealed
 
 
 @pytest.fixture(scope="module", params=["shared_sqlite_engine", "postgresql_engine"], ids=["sqlite", "postgresql"])
@@ -48,6 +51,20 @@ def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
 def lab() -> str:
     """The id of an organization that no other test has."""
     return f"lab-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    """A key directory that no test alters."""
+    keys = Keyring(tmp_path_factory.mktemp("keys") / "keys", "lab.example")
+    keys.create()
+    return keys
+
+
+@pytest.fixture
+def sealed(engine: Engine, lab: str, keyring: Keyring, tmp_path: Path) -> Sealed:
+    """An organization that is yet to be made, with keys and with anchors of its own."""
+    return Sealed(engine, lab, keyring, Anchors(tmp_path / "anchors"))
 
 
 def _initialized(url: str) -> Iterator[Engine]:
