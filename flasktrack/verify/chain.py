@@ -203,6 +203,7 @@ class ChainCheck:
             self.gaps.append((expected, last))
             trail.absent(expected, last)
             previous, expected = None, last + 1
+            link = _skip(link, links, expected)
         self.records = count
         self.last_seq = expected - 1
         trail.end(self.last_seq)
