@@ -18,7 +18,7 @@ from flasktrack.core.record import MAX_POSITION, SECTIONS, Content, Record, Sect
 from flasktrack.core.related import parse_related
 from flasktrack.store.organizations import Organization, get_organization
 from flasktrack.store.schema import audit_payload, audit_record, chain_head
-from flasktrack.store.scope import previous_hash, scoped
+from flasktrack.store.scope import previous_hash, records_here, scoped
 
 _ROWS_AT_ONCE = 200  # a row may carry 3 MiB of sections
 _RECORD_COLUMNS = tuple(audit_record.columns)
@@ -114,7 +114,7 @@ class Ledger:
         return 0 if last is None else last.record.seq
 
     def _checked(self) -> Select[Any]:
-        return _with_sections(self.organization.id, previous_hash())
+        return _with_neighbours(self.organization.id)
 
 
 def read_head(connection: Connection, organization_id: str) -> Head | None:
@@ -136,7 +136,7 @@ def tells_of_erasure(organization_id: str) -> list[ColumnElement[bool]]:
 
 def list_erasures(connection: Connection, organization_id: str) -> list[Erasure]:
     """The erasures that sound records tell of, in order."""
-    statement = _with_sections(organization_id, previous_hash()).where(*tells_of_erasure(organization_id))
+    statement = _with_neighbours(organization_id).where(*tells_of_erasure(organization_id))
     found = [_checked_record(row) for row in connection.execute(statement.order_by(audit_record.c.seq))]
     told = [
         erasure.parse_erasure(checked.record.seq, checked.after.body)
@@ -161,6 +161,11 @@ def _with_sections(organization_id: str, *more: ColumnElement[Any]) -> Select[An
     )
 
 
+def _with_neighbours(organization_id: str) -> Select[Any]:
+    """What `_checked_record` reads: records, sections, the hash of the record before, and how many stand there."""
+    return _with_sections(organization_id, previous_hash(), records_here())
+
+
 def _record(row: tuple[Any, ...]) -> tuple[Record, bool]:
     """The record of a row, and whether its `related` could be read."""
     try:
@@ -172,13 +177,18 @@ def _record(row: tuple[Any, ...]) -> tuple[Record, bool]:
 
 def _checked_record(row: Row[Any]) -> CheckedRecord:
     record, readable = _record(tuple(row))
+    previous, records = row[-2], row[-1]
     sections = {
         name: _section(row[_WIDTH + 2 * place], row[_WIDTH + 2 * place + 1]) for place, name in enumerate(SECTIONS)
     }
-    findings = check_record(record, sections, row[-1])
-    if not readable and not any(finding.code == "record_modified" for finding in findings):
+    findings = check_record(record, sections, previous)
+    codes = {finding.code for finding in findings}
+    if not readable and "record_modified" not in codes:
         detail = f"Record {record.seq:,} was altered: its related entities can't be read."
         findings = (Finding("record_modified", record.organization_id, record.seq, record.seq, detail), *findings)
+    elif records > 1 and not codes & {"record_modified", "chain_broken"}:
+        detail = f"At position {record.seq:,} stands more than one record: one of them was put in."
+        findings = (Finding("chain_broken", record.organization_id, record.seq, record.seq, detail), *findings)
     return CheckedRecord(record, sections["before"], sections["after"], sections["context"], findings)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 
 from flasktrack.core.record import check_organization_id
 from flasktrack.store.schema import audit_record
@@ -21,11 +21,26 @@ def scoped(organization_id: str, *columns: Any) -> Select[Any]:
     )
 
 
-def previous_hash() -> ScalarSelect[bytes]:
-    """A column beside audit_record's: the hash of the record before, of the same organization; null where absent."""
+def previous_hash() -> ColumnElement[bytes]:
+    """A column beside audit_record's: the hash of the record before, of the same organization; null where absent.
+
+    Where somebody who dropped the primary key put a second record there, it is the hash of the one that is linked to.
+    """
     before = audit_record.alias("before_it")
-    return (
+    hash_ = (
         select(before.c.hash)
         .where(before.c.organization_id == audit_record.c.organization_id, before.c.seq == audit_record.c.seq - 1)
+        .limit(1)
+    )
+    linked = hash_.where(before.c.hash == audit_record.c.prev_hash)
+    return func.coalesce(linked.scalar_subquery(), hash_.scalar_subquery())
+
+
+def records_here() -> ScalarSelect[int]:
+    """A column beside audit_record's: how many records stand at its position; 1 unless the primary key was dropped."""
+    here = audit_record.alias("here")
+    return (
+        select(func.count())
+        .where(here.c.organization_id == audit_record.c.organization_id, here.c.seq == audit_record.c.seq)
         .scalar_subquery()
     )

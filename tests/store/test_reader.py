@@ -10,10 +10,13 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy import event as listening
 
+from flasktrack.core.header import header_hash, record_header
 from flasktrack.core.record import Reference
+from flasktrack.core.related import related_text
 from flasktrack.errors import UnknownOrganization
 from flasktrack.store.reader import CheckedRecord, Ledger, find_recorded
 from flasktrack.store.schema import audit_payload, audit_record
+from tests.adversary import past_the_triggers
 from tests.store.samples import (
     NORTHWIND,
     SOUTHPORT,
@@ -137,7 +140,7 @@ def test_every_altered_column_is_a_finding(chain: Engine) -> None:
 def _put_back(engine: Engine, name: str, value: Any) -> None:
     if name == "related":
         value = '[{"type":"batch","id":"B-9"}]'
-    with engine.begin() as connection:
+    with past_the_triggers(engine) as connection:
         connection.execute(audit_record.update().where(audit_record.c.seq == MIDDLE).values({name: value}))
 
 
@@ -184,7 +187,7 @@ def test_what_no_reader_expects_in_sqlite_is_returned_with_its_finding(sqlite_en
                 kept = connection.exec_driver_sql(f"SELECT {name} FROM audit_record WHERE seq = {MIDDLE}").scalar()
             tamper(sqlite_engine, f"UPDATE audit_record SET {name} = {value} WHERE seq = {MIDDLE}")
             assert ("record_modified", None) in codes(stored(sqlite_engine)[1]), (name, value)
-            with sqlite_engine.begin() as connection:
+            with past_the_triggers(sqlite_engine) as connection:
                 connection.exec_driver_sql(f"UPDATE audit_record SET {name} = ? WHERE seq = {MIDDLE}", (kept,))
             assert codes(stored(sqlite_engine)[1]) == []
     for value in strange:
@@ -250,3 +253,32 @@ def test_a_stream_that_is_left_early_gives_its_connection_back(chain: Engine) ->
         assert next(stream).record.seq == 1
         del stream
     assert record(chain, event(4))[0].seq == 4
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_second_record_at_a_position_is_returned_and_found(chain: Engine, place: int) -> None:
+    genuine = stored(chain)[place - 1].record
+    forged = genuine._replace(record_id=record_id(7), actor_id="u-framed", actor_seq=1, reason="forged")
+    forged = forged._replace(hash=header_hash(record_header(forged)))
+    _let_positions_repeat(chain)
+    with chain.begin() as connection:
+        columns = forged._asdict() | {"related": related_text(forged.related)}
+        connection.execute(audit_record.insert().values(columns))
+    found = {(item.record.seq, item.record.actor_id): codes(item) for item in stored(chain)}
+    assert found.pop((place, "u-framed")) == [("chain_broken", None)]
+    assert found.pop((place, genuine.actor_id)) == [("chain_broken", None)]
+    assert list(found.values()) == [[], []], "what links to the genuine record was accused"
+    assert len(stored(chain)) == 4
+    tamper(chain, "UPDATE audit_record SET reason = 'once more' WHERE actor_id = 'u-framed'")
+    assert [("record_modified", None)] in [codes(item) for item in stored(chain)]
+
+
+def _let_positions_repeat(engine: Engine) -> None:
+    """Take the keys of records away, as somebody who owns the database can."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            for constraint in ("audit_record_pkey", "uq_audit_record_prev_hash"):
+                connection.exec_driver_sql(f"ALTER TABLE audit_record DROP CONSTRAINT {constraint}")
+        else:
+            connection.exec_driver_sql("ALTER TABLE audit_record RENAME TO kept")
+            connection.exec_driver_sql("CREATE TABLE audit_record AS SELECT * FROM kept")
