@@ -10,18 +10,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import dropwhile, islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, and_, case, cast, func, select, text
 from sqlalchemy.sql import literal_column
 
+from flasktrack.core.record import MAX_POSITION
 from flasktrack.store.schema import audit_payload, audit_record, record_link
 from flasktrack.store.scope import scoped
 
 RawRow = tuple[Any, ...]
 _ROWS_AT_ONCE = 1000
-MAX_POSITION = 2**63 - 1
-"""SQLite sorts text and bytes above every number: a row whose position is one of these is none."""
 _TIMES = ("occurred_at", "recorded_at")
 
 
@@ -111,9 +111,13 @@ class Streams(NamedTuple):
         except sqlite3.OperationalError as problem:
             if "decode" not in str(problem).lower():
                 raise
-        rest = statement if row is None else statement.where(seq > row[place])
         driver.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-        yield from driver.execute(self._sql(rest))
+        if row is None:
+            yield from driver.execute(self._sql(statement))
+            return
+        # From the last row's position on, since there may be more rows of it, and on from that row itself.
+        rest = dropwhile(lambda other: other != row, driver.execute(self._sql(statement.where(seq >= row[place]))))
+        yield from islice(rest, 1, None)
 
     def _fetch_postgresql(self, driver: Any, statement: Select[Any]) -> Iterator[RawRow]:
         with driver.cursor(name=f"flasktrack_{id(statement)}") as cursor:
@@ -133,5 +137,9 @@ class Streams(NamedTuple):
 
     def _bytes(self, column: ColumnElement[str]) -> ColumnElement[bytes]:
         if self.connection.dialect.name == "sqlite":
-            return cast(column, LargeBinary)
+            # What is stored as anything but text is no body, whatever its bytes are.
+            return case(
+                (func.typeof(column) == "text", cast(column, LargeBinary)),
+                (column.is_not(None), literal_column("X''", LargeBinary)),
+            )
         return func.convert_to(column, "UTF8")

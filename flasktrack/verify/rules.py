@@ -61,23 +61,27 @@ def head_problems(head: Head | None, found: Scan, moved: bool) -> Iterator[Probl
         yield Problem("head_mismatch", last, last, note=f"The chain's head does not name the last record, {last:,}.")
 
 
-def out_of_place(connection: Connection, organization_id: str, last: int) -> Iterator[Problem]:
-    """Rows where no record can stand: positions that are no numbers (SQLite sorts them last), contents of nothing."""
-    after = max(last, 1)
-    if connection.dialect.name == "sqlite":
-        beyond = scoped(organization_id, func.count()).where(audit_record.c.seq > MAX_POSITION)
-        if count := connection.execute(beyond).scalar_one():
-            note = f"{count:,} rows stand at positions that are no whole numbers: they were put in."
-            yield Problem("chain_broken", after, after, note=note)
+def out_of_place(connection: Connection, organization_id: str, found: Scan, covered: int) -> Iterator[Problem]:
+    """Rows where no record can stand: positions that are no whole numbers, contents that belong to nothing.
+
+    A record that was moved to such a position is missing at its own, and told there. `covered` is up to where other
+    findings explain contents without a record.
+    """
+    last = max(found.last, 1)
+    odd = found.odd
+    if connection.dialect.name == "sqlite":  # sorts text and bytes after every number
+        odd += connection.execute(
+            scoped(organization_id, func.count()).where(audit_record.c.seq > MAX_POSITION)
+        ).scalar_one()
+    if odd > sum(end - first + 1 for first, end in found.gaps):
+        note = f"{odd:,} {'row stands' if odd == 1 else 'rows stand'} at positions that are no whole numbers: put in."
+        yield Problem("chain_broken", last, last, note=note)
     payload = audit_payload.c
-    orphans = (
-        select(func.count())
-        .select_from(audit_payload)
-        .where(payload.organization_id == organization_id, payload.seq > last)
-    )
-    if count := connection.execute(orphans).scalar_one():
-        note = f"After the last record, {last:,}, contents are stored that belong to none: {count:,} rows."
-        yield Problem("payload_modified", after, after, note=note)
+    mine = payload.organization_id == organization_id, payload.seq > max(found.last, covered)
+    count = connection.execute(select(func.count()).select_from(audit_payload).where(*mine)).scalar_one()
+    if count:
+        note = f"After the last record, {found.last:,}, contents are stored that belong to none: {count:,} rows."
+        yield Problem("payload_modified", last, last, note=note)
 
 
 def head_size(head: Head | None) -> int:

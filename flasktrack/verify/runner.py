@@ -32,7 +32,15 @@ from flasktrack.verify.parallel import Shared
 from flasktrack.verify.report import findings
 from flasktrack.verify.roots import roots
 from flasktrack.verify.rows import Streams
-from flasktrack.verify.rules import continuity_problems, cut_off, erased, head_problems, head_size, untrusted
+from flasktrack.verify.rules import (
+    continuity_problems,
+    cut_off,
+    erased,
+    head_problems,
+    head_size,
+    out_of_place,
+    untrusted,
+)
 from flasktrack.verify.seals import Notes, judge, read_claims, truncated
 from flasktrack.verify.seeds import Known, known_checkpoint, seed_tape
 from flasktrack.verify.span import Scan, scan
@@ -301,6 +309,7 @@ class _Run:
             ends = []
             note = f"{cut.note}; the chain's head still counts {size:,}"
             seals = [problem._replace(note=note) if problem is cut else problem for problem in seals]
-        covered = max([size, *(problem.seq_end for problem in seals if problem is cut)])
+        covered = max([size, reach, *(problem.seq_end for problem in seals if problem is cut)])
+        ends += out_of_place(self.connection, self.organization_id, found, covered)
         kept = [problem for problem in problems if not cut_off(problem, found.last, covered)]
         return [*kept, *ends, *seals]

@@ -41,6 +41,8 @@ class Scan:
     _unsettled: bool
     _first_unconfirmed: bool
     _last_unconfirmed: bool
+    odd: int = 0
+    """How many rows stand at positions that are no whole numbers."""
     tape: bytes = field(default=b"", repr=False)
 
     @property
@@ -65,6 +67,7 @@ class Scan:
         if other._doubtful_from is not None:
             self._doubt(other._doubtful_from)
         self.records += other.records
+        self.odd += other.odd
         self.last, self.last_hash, self.last_time = other.last, other.last_hash, other.last_time or self.last_time
         self._unsettled, self._last_unconfirmed = other._unsettled, other._last_unconfirmed
 
@@ -123,7 +126,7 @@ def scan(
     return Scan(
         first, check.last_seq, check.records, check.last_hash, check.last_time, check.first_unlinked, check.problems,
         check.gaps, check.modified, check.suspects, [leaves], trail.doubtful_from, trail.unsettled is not None,
-        trail.first_unconfirmed, trail.last_unconfirmed,
+        trail.first_unconfirmed, trail.last_unconfirmed, check.odd,
     )  # fmt: skip
 
 
