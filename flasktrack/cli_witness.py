@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flasktrack.cli_common import NOT_SOUND, SOUND, answer, database
 from flasktrack.cli_files import read_lines, read_text, write_text
@@ -18,6 +19,10 @@ from flasktrack.errors import CosignRefused, NotIntact
 from flasktrack.settings import DATA, Settings
 from flasktrack.store.organizations import get_organization, list_chains
 from flasktrack.trust.keyring import Keyring
+
+if TYPE_CHECKING:
+    from flasktrack.seal.cosigning import Cosigned
+    from flasktrack.seal.witness import Witness
 
 
 def add_witness_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -43,6 +48,11 @@ def add_witness_commands(commands: Any, common: argparse.ArgumentParser) -> None
     add.add_argument("file", metavar="FILE", type=Path, nargs="?", help="default: standard input")
     add.add_argument("--organization", metavar="ID", help="default: whichever it fits")
 
+    submit = action("submit", _submit, "for the log: ask a witness over HTTP, and take in its answer")
+    submit.add_argument("--url", metavar="URL", required=True, help="the witness's submission prefix")
+    submit.add_argument("--organization", metavar="ID", required=True)
+    submit.add_argument("--witness", metavar="NAME", help="needed where several are trusted")
+
     init = action("init", _init, "for the witness: make its directory and keys")
     init.add_argument("--name", metavar="HOST/WORD", required=True, help="such as witness.example.org/w1")
     trust = action("trust", _trust, "for the witness: trust a log's public keys, as its `keys show` prints them")
@@ -51,7 +61,10 @@ def add_witness_commands(commands: Any, common: argparse.ArgumentParser) -> None
     cosign.add_argument("request", metavar="REQUEST", type=Path, nargs="?", help="default: standard input")
     cosign.add_argument("--output", metavar="FILE", type=Path, help="default: standard output")
     show = action("show", _show, "for the witness: print its public keys, to hand out; --json: and what it has seen")
-    for one in (init, trust, cosign, show):
+    serve = action("serve", _serve, "for the witness: answer logs over HTTP (C2SP tlog-witness) until it is stopped")
+    serve.add_argument("--host", metavar="NAME", default="127.0.0.1", help="default: this machine alone")
+    serve.add_argument("--port", metavar="N", type=int, default=8600, help="default: 8600")
+    for one in (init, trust, cosign, show, serve):
         one.add_argument("--state", metavar="DIR", type=Path, default=DATA / "witness", help="default: data/witness")
 
 
@@ -75,6 +88,25 @@ def _request(options: argparse.Namespace) -> int:
     return SOUND
 
 
+def _submit(options: argparse.Namespace) -> int:
+    from flasktrack.seal.cosigning import make_request, take_in
+    from flasktrack.seal.witness_http import submit
+
+    keyring = Keyring.from_settings(Settings.from_environment())
+    with database(options) as engine:
+        try:
+            lines = submit(
+                options.url, lambda old: make_request(engine, options.organization, keyring, options.witness, old)
+            )
+        except CosignRefused as refusal:
+            if not refusal.unsound:
+                raise
+            return _not_sound(refusal)
+        except NotIntact as problem:
+            return _not_sound(problem)
+        return _taken_in(options, take_in(engine, keyring, lines, [options.organization]))
+
+
 def _add(options: argparse.Namespace) -> int:
     from flasktrack.seal.cosigning import take_in
 
@@ -84,7 +116,10 @@ def _add(options: argparse.Namespace) -> int:
         names = list_chains(engine)
         if options.organization:
             names = [get_organization(engine, options.organization).id]
-        cosigned = take_in(engine, keyring, lines, names)
+        return _taken_in(options, take_in(engine, keyring, lines, names))
+
+
+def _taken_in(options: argparse.Namespace, cosigned: Cosigned) -> int:
     added = f"{cosigned.added} signatures were added to" if cosigned.added else "nothing is new for"
     sentence = f"{cosigned.organization_id}: {added} the checkpoint over {cosigned.size:,} records."
     answer(options, cosigned._asdict(), sentence)
@@ -134,7 +169,19 @@ def _show(options: argparse.Namespace) -> int:
     return SOUND
 
 
-def _witness(options: argparse.Namespace) -> Any:
+def _serve(options: argparse.Namespace) -> int:
+    from flasktrack.seal.witness_http import server
+
+    witness = _witness(options)
+    witness.check()
+    with server(witness, options.host, options.port) as running:
+        print(f"The witness {witness.name} answers at http://{options.host}:{running.server_port}", flush=True)
+        with suppress(KeyboardInterrupt):
+            running.serve_forever()
+    return SOUND
+
+
+def _witness(options: argparse.Namespace) -> Witness:
     from flasktrack.seal.witness import Witness
 
     return Witness(options.state, Settings.from_environment().key_passphrase)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,29 @@ def test_the_witness_needs_no_database_and_says_what_it_lacks(tmp_path: Path) ->
     assert run("init", "--name", NAME).returncode == 0
     assert run("show").stdout.count("\n") == 2
     assert run("cosign", stdin="old 0\n\nlab\n").returncode == 2
+
+
+def test_over_http_a_checkpoint_is_cosigned_and_taken_in_by_one_command(lab: Lab) -> None:
+    state = str(lab.folder / "witness")
+    command = [sys.executable, "-m", "flasktrack", "witness", "serve", "--state", state, "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serving:
+        try:
+            assert serving.stdout is not None
+            line = serving.stdout.readline()
+            assert NAME in line
+            arguments = ["witness", "submit", "--organization", "acme", "--url", line.split()[-1]]
+            assert lab(*arguments)[:2] == (0, "acme: 2 signatures were added to the checkpoint over 3 records.\n")
+            lab.seal(2)
+            assert lab(*arguments, "--json")[1].startswith('{\n  "organization_id": "acme",\n  "size": 5')
+        finally:
+            serving.send_signal(signal.SIGINT)
+        assert serving.wait(20) == 0
+    status, _, err = lab(*arguments)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "did not answer" in err
+
+
+def test_a_witness_without_keys_does_not_start_serving(lab: Lab, tmp_path: Path) -> None:
+    status, _, err = lab("witness", "serve", "--port", "0", "--state", str(tmp_path / "absent"))
+    assert status == 2
+    assert "witness init" in err

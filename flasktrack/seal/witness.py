@@ -87,6 +87,10 @@ class Witness:
             raise WitnessError(f"{file} does not hold a witness's name.", "Restore it from its backup.")
         return name
 
+    def check(self) -> None:
+        """Raise where it could not cosign, for want of keys or a passphrase."""
+        self._signing_keys()
+
     def vkeys(self) -> list[str]:
         """Its public keys, to hand out: Ed25519 and ML-DSA-44 cosignatures."""
         _, _, word = self.name.partition("/")
@@ -115,6 +119,12 @@ class Witness:
     def logs(self) -> list[Seen]:
         """The logs whose keys are trusted, by origin."""
         return [Seen(origin, self._last(origin)) for origin in sorted({key.name for key in self._log_keys()})]
+
+    def note(self, seen: Seen) -> str:
+        """A checkpoint that was cosigned, as it was kept: signed by the log and by this witness."""
+        self._kept(*seen)
+        anchors, organization = self._anchors(seen.origin)
+        return anchors.get(organization, seen.size).note
 
     def cosign(self, text: str, *, clock: Callable[[], datetime] = utc_now) -> str:
         """Decide on a request, and return the cosignature lines.
@@ -164,6 +174,7 @@ class Witness:
         """Refuse what does not extend all that was cosigned of this log."""
         last = self._last(new.origin)
         refuse = partial(CosignRefused, size=last)
+        elsewhere = 400 if request.old_size > new.size else 409
         anchors, organization = self._anchors(new.origin)
         if new.size in anchors.sizes(organization) and self._kept(new.origin, new.size).root != new.root:
             raise refuse(
@@ -178,7 +189,7 @@ class Witness:
                 f"This checkpoint of {new.origin} covers {new.size:,} records, and one over {last:,} was cosigned "
                 "before.",
                 "An old request was sent again, or the log's newest records were cut off: verify the log.",
-                status=409,
+                status=elsewhere,
                 unsound=True,
             )
         if request.old_size != last:
@@ -186,7 +197,7 @@ class Witness:
                 f"The last checkpoint of {new.origin} that was cosigned here covers {last:,} records, and the "
                 f"request's proof begins at {request.old_size:,}.",
                 f"Make the request again with: --old {last}",
-                status=409,
+                status=elsewhere,
             )
         if not last:
             if request.proof or not new.size:
