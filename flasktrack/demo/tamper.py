@@ -1,7 +1,7 @@
 """A copy of an SQLite database that an insider has altered, for looking at a broken chain.
 
-The insider owns the file: drops the append-only triggers, changes what is inconvenient, and recomputes a hash where
-they know how. The original stays as it is.
+The insider owns the file: drops the append-only triggers, changes what is inconvenient, recomputes a hash where they
+know how, and puts the triggers back. The original stays as it is.
 """
 
 from __future__ import annotations
@@ -44,9 +44,12 @@ def make_tampered_copy(engine: Engine, target: Path) -> list[str]:
             leftover.unlink(missing_ok=True)
         with closing(sqlite3.connect(target)) as copy:
             original.backup(copy)
-            for (trigger,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                copy.execute(f'DROP TRIGGER "{trigger}"')
+            triggers = copy.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in triggers:
+                copy.execute(f'DROP TRIGGER "{name}"')
             done = list(_alter(copy, target, *row))
+            for _, sql in triggers:
+                copy.execute(sql)
             copy.commit()
     altered = open_engine(f"sqlite:///{target}")
     try:

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import FlaskTrackError, ScheduleError
 from flasktrack.seal.sealing import seal
+from flasktrack.store.inspection import IndexCheck
 from flasktrack.store.organizations import list_chains
 from flasktrack.store.verifications import VERIFIED
 from flasktrack.verify.runner import Trust, verify_organization
@@ -49,7 +50,9 @@ def run_schedule(
     stop = stop or threading.Event()
     while True:
         began = time.monotonic()
-        rounds = [_round(engine, chain, trust, seals, report) for chain in _chains(engine, trust, report)]
+        chains = _chains(engine, trust, report)
+        with IndexCheck(engine) if chains else nullcontext(None) as indexes:
+            rounds = [_round(engine, chain, trust, seals, report, indexes) for chain in chains]
         if health is not None:
             write_health(health, every, rounds)
         if stop.wait(max(0.0, every.total_seconds() - (time.monotonic() - began))):
@@ -65,12 +68,20 @@ def _chains(engine: Engine, trust: Trust, report: Callable[[str], None]) -> list
         return []
 
 
-def _round(engine: Engine, chain: str, trust: Trust, seals: bool, report: Callable[[str], None]) -> dict[str, Any]:
+def _round(
+    engine: Engine,
+    chain: str,
+    trust: Trust,
+    seals: bool,
+    report: Callable[[str], None],
+    indexes: IndexCheck | None,
+) -> dict[str, Any]:
     """One organization's turn, as the health file tells it."""
     said: dict[str, Any] = {"organization_id": chain, "status": "failed", "at": format_time(utc_now())}
     try:
-        done = verify_organization(engine, chain, started_by=BY, trust=trust)
+        done = verify_organization(engine, chain, started_by=BY, trust=trust, indexes=indexes)
         said |= {"status": done.status, "records": done.records, "sealed": done.sealed, "findings": len(done.findings)}
+        said |= {"remarks": list(done.remarks)} if done.remarks else {}
         report(f"{chain}: {done.status}, {done.records:,} records, {len(done.findings):,} findings")
         if seals and done.status == VERIFIED:
             sealed = seal(engine, chain, trust, started_by=BY)
