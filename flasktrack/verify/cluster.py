@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from flasktrack.errors import ClusterError
+
+CONNECT_TIMEOUT = "10s"
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def cluster_executor(address: str) -> Iterator[Executor]:
             "The package distributed is not installed, which a Dask cluster needs.", "Run: pip install distributed"
         ) from None
     try:
-        client = Client(address, timeout="10s")
+        client: Any = Client(address, timeout=CONNECT_TIMEOUT)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TimeoutError) as problem:
         raise ClusterError(
             f"There is no Dask scheduler at {address[:200]}: {str(problem)[:200]}", "Check --scheduler."
