@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from concurrent.futures import Executor
 from contextlib import nullcontext
 from typing import NamedTuple
 
+import psycopg
 from sqlalchemy import Connection, Engine, func
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -44,6 +46,8 @@ from flasktrack.verify.rules import (
 from flasktrack.verify.seals import Notes, judge, read_claims, truncated
 from flasktrack.verify.seeds import Known, known_checkpoint, seed_tape
 from flasktrack.verify.span import Scan, scan
+
+_UNREADABLE = (SQLAlchemyError, sqlite3.Error, psycopg.Error)  # rows come from the drivers' own cursors, too
 
 Progress = Callable[[int, int], None]
 """Called with the number of records checked so far, and of how many; may raise to cancel."""
@@ -133,7 +137,7 @@ def verify_with_root(
         try:
             run = _Run(connection, organization_id, trust, anchors, workers, progress)
             outcome = run.between(*between) if between else run.since_checkpoint() if incremental else run.everything()
-        except SQLAlchemyError:
+        except _UNREADABLE:
             if not remarks:
                 raise
             # Whoever takes a table away must not get rid of the verdict, too.
