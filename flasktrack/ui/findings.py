@@ -23,7 +23,7 @@ _ORDER = list(SEVERITY)
 def draw_findings(shown: Verification) -> None:
     """Draw what a verification found, errors first; a click opens the record."""
     if not shown.findings:
-        if shown.records:
+        if shown.records and not shown.remarks:
             st.success("No findings.", icon=":material/check_circle:")
         return
     listed = sorted(shown.findings[:MOST_FINDINGS], key=lambda finding: (_ORDER.index(finding.code), finding.seq))

@@ -16,6 +16,7 @@ from flasktrack.store.verifications import (
     Verification,
     list_verifications,
 )
+from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count
 from flasktrack.ui.theme import STATUS, Look
@@ -45,6 +46,8 @@ def newest_position(context: Context) -> int:
 
 def describe(context: Context, done: Verification, size: int) -> str:
     """One verification in a sentence: what it found, of how many records, when, and what it can't speak for."""
+    if not done.believed:
+        return "its verification can't be read, so it proves nothing"
     started = parse_time(done.started_at)
     when = f"{minute(started, context.zone)} ({ago(started)})"
     errors = sum(finding.severity == ERROR for finding in done.findings)
@@ -53,7 +56,8 @@ def describe(context: Context, done: Verification, size: int) -> str:
     if done.mode != FULL:
         which = f"only the {which} from {done.first_seq:,} to {done.last_seq:,}"
     if done.status == BROKEN:
-        found = f"{count(errors, 'error')} in {which} checked {when}"
+        altered = f"{count(len(done.remarks), 'fault')} in the tables themselves and " if done.remarks else ""
+        found = f"{altered}{count(errors, 'error')} in {which} checked {when}"
     elif done.status == VERIFIED:
         found = f"{'all ' if done.mode == FULL and done.records > 1 else ''}{which} checked {when}"
     else:
@@ -63,16 +67,27 @@ def describe(context: Context, done: Verification, size: int) -> str:
         return found
     since = size - done.last_seq
     found += f"; {count(since, 'record')} since then not checked" if since > 0 else ""
-    return f"{found}; {_sealed(done, size)}"
+    return f"{found}; {_sealed(done, size, sealed_since(context, done))}"
 
 
-def _sealed(done: Verification, size: int) -> str:
-    if not done.sealed:
+def sealed_since(context: Context, done: Verification) -> int:
+    """The size of the newest checkpoint that is stored since a verification, which has not checked it; 0 for none."""
+    with context.engine.connect() as connection:
+        newest = latest_checkpoint(connection, context.organization.id)
+    if newest is None or not isinstance(newest.size, int) or not isinstance(newest.created_at, str):
+        return 0  # an altered row; the next verification says so
+    return newest.size if newest.size > done.sealed and newest.created_at >= done.started_at else 0
+
+
+def _sealed(done: Verification, size: int, since: int) -> str:
+    if since:
+        said, through = f"sealed through {since:,} since then, the seal not yet checked", since
+    elif done.sealed:
+        said, through = f"sealed through {done.sealed:,}", done.sealed
+        said += f", anchored through {done.anchored:,}" if done.anchored else ", not anchored"
+    else:
         return "none sealed"
-    sealed = f"sealed through {done.sealed:,}"
-    sealed += f", anchored through {done.anchored:,}" if done.anchored else ", not anchored"
-    unsealed = size - done.sealed
-    return f"{sealed}, {unsealed:,} not yet sealed" if unsealed > 0 else sealed
+    return f"{said}, {size - through:,} not yet sealed" if size > through else said
 
 
 def ago(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
-from flasktrack.core.finding import WARNING
+from flasktrack.core.finding import ERROR, WARNING
 from flasktrack.core.times import parse_time
 from flasktrack.settings import Settings
 from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, VERIFIED, Verification, list_verifications
@@ -20,9 +20,9 @@ from flasktrack.ui.findings import MOST_FINDINGS, draw_findings
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count
-from flasktrack.ui.theme import STATUS, is_dark
-from flasktrack.ui.times import minute
+from flasktrack.ui.text import count, literal
+from flasktrack.ui.theme import SEVERITY, STATUS, is_dark
+from flasktrack.ui.times import local, minute
 from flasktrack.ui.verdict import ago, describe, newest_position
 from flasktrack.ui.verify_now import verify_now
 
@@ -87,7 +87,10 @@ def _answer(context: Context, shown: Verification | None, size: int, runs: list[
             answer = f"An earlier verification: {answer[0].lower()}{answer[1:]}"
             said = f"{describe(context, shown, size)}. {said}"
     st.markdown(f"### :{look.colour}[{look.icon} {answer}]")
-    st.text(said[0].upper() + said[1:])
+    if shown is None or shown.believed:
+        st.text(said[0].upper() + said[1:])
+    for remark in () if shown is None else shown.remarks:
+        st.error(literal(remark), icon=SEVERITY[ERROR].icon)
     if shown is not None and size:
         _warn(context, shown, size, runs)
 
@@ -96,15 +99,16 @@ def _warn(context: Context, shown: Verification, size: int, runs: list[Verificat
     """Say what makes the verdict weaker than it looks."""
     settings = Settings.from_environment()
     now = datetime.now(UTC)
-    full = next((parse_time(run.started_at) for run in runs if run.mode == FULL), None)
+    full = next((parse_time(run.started_at) for run in runs if run.believed and run.mode == FULL), None)
     if full is None or now - full > settings.verify_within:
         last = "never" if full is None else ago(full)
         st.warning(f"The last full verification was {last}. Verify now.", icon=":material/schedule:")
     with context.engine.connect() as connection:
         sealed = latest_checkpoint(connection, context.organization.id)
-    if sealed is not None and sealed.size < size and now - parse_time(sealed.created_at) > settings.seal_within:
-        st.warning(f"The last seal was {ago(parse_time(sealed.created_at))}. Seal now.", icon=":material/schedule:")
-    if not shown.sealed and shown.mode != RANGE:
+    signed = None if sealed is None else local(sealed.created_at, context.zone)
+    if sealed is not None and sealed.size < size and signed is not None and now - signed > settings.seal_within:
+        st.warning(f"The last seal was {ago(signed)}. Seal now.", icon=":material/schedule:")
+    if sealed is None and not shown.sealed and shown.mode != RANGE:
         st.caption(
             "None sealed: nobody has signed this chain yet. Whoever can rewrite the whole database could have made all "
             "its hashes anew; a verification can't rule that out until records are sealed."
