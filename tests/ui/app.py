@@ -21,6 +21,8 @@ from flasktrack.settings import HOME
 from flasktrack.ui.registry import PAGES
 
 SECONDS = 60
+_KINDS = ("multiselect", "text_input", "selectbox", "datetime_input", "checkbox")
+_COUNT = re.compile(r"([\d,]+) records?, by position, newest first")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -74,8 +76,19 @@ class App:
         return "\n".join(_words(self.test.main))
 
     @property
+    def counted(self) -> int:
+        """The number of records that the records' table says there are."""
+        if "No record meets the filter" in self.text:
+            return 0
+        found = _COUNT.search(self.text)
+        assert found is not None
+        return int(found[1].replace(",", ""))
+
+    @property
     def links(self) -> list[str]:
-        return [unescaped(link.proto.label) for link in self.test.get("page_link")]
+        """What leads to another page, or to another address of this one."""
+        labels = [link.proto.label for link in self.test.get("page_link")]
+        return [unescaped(label) for label in (*labels, *(button.label for button in self._link_buttons()))]
 
     @property
     def buttons(self) -> list[str]:
@@ -111,8 +124,16 @@ class App:
     def click(self, label: str) -> None:
         self.button(label).click().run()
 
+    def filter(self, name: str) -> Any:
+        """The filter bar's widget for a part of the filter: it is another one with every filter."""
+        return next(widget for kind in _KINDS for widget in self.test.get(kind) if _is_filter(widget, name))
+
     def click_link(self, label: str) -> None:
-        """Follow a link to another page."""
+        """Follow a link to another page, or to another address of this one."""
+        for button in self._link_buttons():
+            if unescaped(button.label).strip("*") == label:
+                button.click().run()
+                return
         link = next(link for link in self.test.get("page_link") if unescaped(link.proto.label) == label)
         page = next(page.key for page in PAGES.values() if page.url_path == link.proto.page)
         self.go(page, **parse_qs(link.proto.query_string.removeprefix("?")))
@@ -127,6 +148,10 @@ class App:
         """Click a cell of a table."""
         selection = {"rows": [], "columns": [], "cells": [[row, column]]}
         self._send(self._keyed("dataframe", prefix), {"selection": selection})
+
+    def _link_buttons(self) -> list[Button]:
+        """Links to the page that one is on: they rewrite its address."""
+        return [button for button in self.test.button if str(button.key).startswith(("link_", "page_"))]
 
     def _send(self, element: Element, state: Mapping[str, Any]) -> None:
         states = self.test._tree.get_widget_states()
@@ -145,6 +170,10 @@ OpenApp = Callable[..., App]
 def unescaped(markdown: str) -> str:
     """Markdown whose punctuation was escaped, as the text that it shows."""
     return _ESCAPE.sub(r"\1", markdown).replace("\u2060", "")
+
+
+def _is_filter(widget: Element, name: str) -> bool:
+    return re.fullmatch(rf"filter_{name}_\d+", str(widget.key)) is not None
 
 
 def _words(block: Block) -> list[str]:

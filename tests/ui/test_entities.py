@@ -130,6 +130,8 @@ def test_what_relates_to_an_entity_leads_there(open_app: OpenApp, lab_url: str, 
     assert app.params == {"org": [HERE], "entity": [related]}
     assert f"({related})" in app.text
     assert any(link.startswith(entity) for link in app.links) or "more" in app.text
+    app.go("entities", **app.params)  # the same as when somebody opens the address anew
+    assert f"({related})" in app.text
 
 
 def test_an_entity_without_a_record_is_said_to_have_none(open_app: OpenApp, lab_url: str) -> None:

@@ -28,15 +28,6 @@ def ledger(lab_url: str) -> Iterator[Ledger]:
     engine.dispose()
 
 
-def counted(app: App) -> int:
-    """The number of records that the table's line says."""
-    if "No record meets the filter" in app.text:
-        return 0
-    found = re.search(r"of ([\d,]+) records, newest first", app.text)
-    assert found is not None
-    return int(found[1].replace(",", ""))
-
-
 def warned(app: App) -> str:
     (warning,) = app.test.warning
     return unescaped(warning.value)
@@ -73,14 +64,14 @@ def test_a_page_counts_what_the_same_filter_selects_in_the_ledger(
 ) -> None:
     expected = ledger.count(*RecordFilter.from_params(params, BERLIN).conditions())
     app = open_app(lab_url, "records", org=HERE, **params)
-    assert counted(app) == expected
+    assert app.counted == expected
     assert app.params == {"org": [HERE], **params}  # looking at a page does not change its address
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_A_BAR)
 def test_every_page_has_the_same_bar(page: str, open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, page, action=["delete"], outcome=["success"])
-    assert app.test.multiselect("filter_actions").value == ["delete"]
+    assert app.filter("actions").value == ["delete"]
     assert {"Action: delete", "Outcome: success", "Clear"} <= set(app.buttons)
 
 
@@ -90,62 +81,62 @@ def test_every_page_has_the_same_bar(page: str, open_app: OpenApp, lab_url: str)
 @pytest.mark.parametrize(
     ("widget", "value", "params"),
     [
-        ("filter_actions", ["delete", "approve"], {"action": ["delete", "approve"]}),
-        ("filter_outcomes", ["denied"], {"outcome": ["denied"]}),
-        ("filter_actor_types", ["api_key"], {"actor_type": ["api_key"]}),
-        ("filter_entity_types", ["file"], {"entity_type": ["file"]}),
-        ("filter_actors", ["user:u-14"], {"actor": ["user:u-14"]}),
-        ("filter_entities", ["protocol:SOP-114"], {"entity": ["protocol:SOP-114"]}),
+        ("actions", ["delete", "approve"], {"action": ["delete", "approve"]}),
+        ("outcomes", ["denied"], {"outcome": ["denied"]}),
+        ("actor_types", ["api_key"], {"actor_type": ["api_key"]}),
+        ("entity_types", ["file"], {"entity_type": ["file"]}),
+        ("actors", ["user:u-14"], {"actor": ["user:u-14"]}),
+        ("entities", ["protocol:SOP-114"], {"entity": ["protocol:SOP-114"]}),
     ],
 )
 def test_a_choice_of_several_goes_to_the_address_and_comes_back(
     widget: str, value: list[str], params: dict[str, list[str]], open_app: OpenApp, lab_url: str, ledger: Ledger
 ) -> None:
-    app = open_app(lab_url, "records", entity=["workflow:WF-PK"] if widget == "filter_entities" else [])
-    app.test.multiselect(widget).set_value(value).run()
+    app = open_app(lab_url, "records", entity=["workflow:WF-PK"] if widget == "entities" else [])
+    app.filter(widget).set_value(value).run()
     assert app.params == params
-    assert app.test.multiselect(widget).value == value
-    assert counted(app) == ledger.count(*RecordFilter.from_params(params, BERLIN).conditions())
-    app.test.multiselect(widget).set_value([]).run()
+    assert app.filter(widget).value == value
+    assert app.counted == ledger.count(*RecordFilter.from_params(params, BERLIN).conditions())
+    app.filter(widget).set_value([]).run()
     assert app.params == {}
 
 
 def test_words_go_to_the_address(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
     app = open_app(lab_url, "records")
-    app.test.text_input("filter_text").input("  cleanup  ").run()
+    app.filter("text").input("  cleanup  ").run()
     assert app.params == {"text": ["cleanup"]}
-    assert counted(app) == ledger.count(*RecordFilter(text="cleanup").conditions()) > 0
-    app.test.text_input("filter_text").input(" ").run()
+    assert app.counted == ledger.count(*RecordFilter(text="cleanup").conditions()) > 0
+    app.filter("text").input(" ").run()
     assert app.params == {}
 
 
 def test_positions_go_to_the_address(open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, "records")
-    app.test.text_input("filter_seq").input("10-19").run()
+    app.filter("seq").input("10-19").run()
     assert app.params == {"seq": ["10-19"]}
-    assert counted(app) == 10
-    app.test.text_input("filter_seq").input("").run()
+    assert app.counted == 10
+    app.filter("seq").input("").run()
     assert app.params == {}
 
 
 def test_times_are_read_in_the_organizations_zone(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
     app = open_app(lab_url, "records", org=HERE)
-    app.test.datetime_input("filter_occurred_from").set_value(datetime.fromisoformat("2026-10-01T08:30")).run()
-    app.test.datetime_input("filter_occurred_to").set_value(datetime.fromisoformat("2026-11-02")).run()
+    app.filter("occurred_from").set_value(datetime.fromisoformat("2026-10-01T08:30")).run()
+    app.filter("occurred_to").set_value(datetime.fromisoformat("2026-11-02")).run()
     assert app.params["from"] == ["2026-10-01T06:30:00Z"]
     assert app.params["to"] == ["2026-11-01T23:00:00Z"]
     start, end = datetime(2026, 10, 1, 6, 30, tzinfo=UTC), datetime(2026, 11, 1, 23, tzinfo=UTC)
-    assert counted(app) == ledger.count(*RecordFilter(occurred_from=start, occurred_to=end).conditions())
+    assert app.counted == ledger.count(*RecordFilter(occurred_from=start, occurred_to=end).conditions())
     assert {"From 2026-10-01 08:30 +02:00", "Before 2026-11-02 00:00 +01:00"} <= set(app.buttons)
 
 
 def test_related_records_are_offered_once_there_is_an_entity(open_app: OpenApp, lab_url: str) -> None:
-    assert open_app(lab_url, "records").test.checkbox("filter_with_related").disabled
+    assert open_app(lab_url, "records").filter("with_related").disabled
     app = open_app(lab_url, "records", entity="workflow:WF-PK")
-    alone = counted(app)
-    app.test.checkbox("filter_with_related").check().run()
+    alone = app.counted
+    app.filter("with_related").check().run()
     assert app.params["with_related"] == ["1"]
-    assert counted(app) > alone
+    assert app.counted > alone
 
 
 @pytest.mark.parametrize("name", presets(datetime.now(UTC), BERLIN))
@@ -153,18 +144,18 @@ def test_a_period_goes_to_the_address_and_is_recognized_there(
     name: str, open_app: OpenApp, lab_url: str, ledger: Ledger
 ) -> None:
     app = open_app(lab_url, "records", org=HERE, from_="2020-01-01")
-    app.test.selectbox("filter_period").select(name).run()
+    app.filter("period").select(name).run()
     chosen = RecordFilter.from_params(app.params, BERLIN)
     assert (chosen.occurred_from, chosen.occurred_to) == presets(datetime.now(UTC), BERLIN)[name]
-    assert app.test.selectbox("filter_period").value == name
+    assert app.filter("period").value == name
     assert not any(button.startswith(("From ", "Before ")) for button in app.buttons)  # its name says it
-    assert counted(app) == ledger.count(*chosen.conditions())
+    assert app.counted == ledger.count(*chosen.conditions())
 
 
 def test_a_period_without_a_name_is_shown_as_such(open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, "records", from_="2026-10-03")
-    assert app.test.selectbox("filter_period").value == "Other period"
-    app.test.selectbox("filter_period").select("All time").run()
+    assert app.filter("period").value == "Other period"
+    app.filter("period").select("All time").run()
     assert "from" not in app.params
 
 
@@ -223,7 +214,7 @@ def test_a_long_value_is_shortened_on_its_chip_alone(open_app: OpenApp, lab_url:
 
 def test_another_filter_leaves_the_place_that_belonged_to_the_former_one(open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, "records", before="9000", record="8999")
-    app.test.multiselect("filter_actions").set_value(["delete"]).run()
+    app.filter("actions").set_value(["delete"]).run()
     assert app.params == {"action": ["delete"]}
 
 
@@ -231,39 +222,39 @@ def test_another_filter_leaves_the_place_that_belonged_to_the_former_one(open_ap
 
 
 @pytest.mark.parametrize(
-    ("kind", "widget", "typed", "word"),
+    ("widget", "typed", "word"),
     [
-        ("multiselect", "filter_actors", ["u-17"], "u-17"),
-        ("multiselect", "filter_actors", ["robot:r2"], "robot"),
-        ("multiselect", "filter_entities", ["S-1"], "S-1"),
-        ("text_input", "filter_seq", "twenty", "twenty"),
-        ("text_input", "filter_seq", "20-10", "20"),
-        ("text_input", "filter_text", "x" * 300, "letters"),
+        ("actors", ["u-17"], "u-17"),
+        ("actors", ["robot:r2"], "robot"),
+        ("entities", ["S-1"], "S-1"),
+        ("seq", "twenty", "twenty"),
+        ("seq", "20-10", "20"),
+        ("text", "x" * 300, "letters"),
     ],
 )
 def test_what_cant_be_meant_is_explained_and_the_filter_stays(
-    kind: str, widget: str, typed: Any, word: str, open_app: OpenApp, lab_url: str
+    widget: str, typed: Any, word: str, open_app: OpenApp, lab_url: str
 ) -> None:
     app = open_app(lab_url, "records", action="delete")
-    before = counted(app)
-    getattr(app.test, kind)(widget).set_value(typed).run()
+    before = app.counted
+    app.filter(widget).set_value(typed).run()
     assert not app.test.exception
     assert app.errors == []
     assert word in warned(app)
     assert app.params == {"action": ["delete"]}
-    assert counted(app) == before
+    assert app.counted == before
     app.run()
     assert not app.test.warning  # said once
 
 
 def test_an_end_before_the_beginning_is_explained(open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, "records", from_="2026-10-01T00:00:00Z")
-    app.test.datetime_input("filter_occurred_to").set_value(datetime.fromisoformat("2026-09-01")).run()
+    app.filter("occurred_to").set_value(datetime.fromisoformat("2026-09-01")).run()
     assert "no time lies between" in warned(app)
     assert app.params == {"from": ["2026-10-01T00:00:00Z"]}
 
 
 def test_a_value_that_no_record_has_is_kept_and_finds_nothing(open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, "records", action="levitate")
-    assert app.test.multiselect("filter_actions").value == ["levitate"]
+    assert app.filter("actions").value == ["levitate"]
     assert "No record meets the filter" in app.text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -33,12 +32,6 @@ def selected(app: App, ledger: Ledger) -> int:
     return ledger.count(*RecordFilter.from_params(app.params).conditions())
 
 
-def counted(app: App) -> int:
-    found = re.search(r"of ([\d,]+) records, newest first", app.text)
-    assert found is not None
-    return int(found[1].replace(",", ""))
-
-
 def figure_button(app: App, words: str) -> str:
     return next(label for label in app.buttons if words in label)
 
@@ -55,7 +48,7 @@ def test_a_figure_leads_to_its_records(
     assert app.params["actor_type"] == (
         ["user"] if words == "people" else ["api_key", "service_account", "automation", "system"]
     )
-    assert counted(app) == selected(app, ledger)
+    assert app.counted == selected(app, ledger)
 
 
 def test_what_failed_or_was_denied_leads_to_its_records(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
@@ -91,7 +84,7 @@ def test_a_bar_of_a_ranking_leads_to_its_records(
         app = open_app(lab_url, org=HERE, outcome="success")
         app.click_point(key, bars["customdata"][place])
         assert app.params == {"org": [HERE], "outcome": ["success"], parameter: bars["customdata"][place]}
-        assert selected(app, ledger) == counted(app) == bars["x"][place]
+        assert selected(app, ledger) == app.counted == bars["x"][place]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +134,7 @@ def test_a_bar_with_any_name_can_be_clicked(open_app: OpenApp, nasty_url: str) -
     app.click_point("actors", bars["customdata"][0])
     assert app.params["actor"] == bars["customdata"][0]
     assert NASTY in app.params["actor"][0]
-    assert counted(app) == bars["x"][0]
+    assert app.counted == bars["x"][0]
 
 
 @pytest.mark.parametrize("page", ["overview", "actors", "records", "entities"])
@@ -155,6 +148,6 @@ def test_a_record_whose_time_was_made_none_is_counted_and_shown(
     assert app.errors == []
     assert app.headers == [PAGES[page].title]
     if page != "entities":
-        assert counted(app) == 1
+        assert app.counted == 1
         assert list(app.table("records_")["time"]) == ["last tuesday"]
         assert "record_modified" in app.table("records_")["check"][0]

@@ -25,7 +25,7 @@ def test_a_page_opens_for_its_roles_and_for_no_other(
     assert app.page == page
     if role in PAGES[page].roles:
         assert app.headers == [PAGES[page].title]
-        assert app.errors == []
+        assert app.errors == [] or (page, database) == ("integrity", "tampered_url")  # which says what is wrong
     else:
         assert app.headers == []
         (said,) = app.errors
@@ -39,7 +39,19 @@ def test_a_page_opens_for_its_roles_and_for_no_other(
 @pytest.mark.parametrize("role", Role)
 def test_the_sidebar_offers_the_pages_of_the_role_alone(role: Role, open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, role=role)
-    assert [link.proto.label for link in app.test.sidebar.get("page_link")] == [p.title for p in pages_for(role)]
+    here, *others = [page.title for page in pages_for(role)]
+    assert [link.proto.label for link in app.test.sidebar.get("page_link")] == others
+    assert [button.label for button in app.test.sidebar.button] == [f"**{here}**"]
+
+
+@pytest.mark.parametrize("page", ["overview", "entities", "integrity"])
+def test_the_sidebars_current_page_leads_back_to_its_beginning(page: str, open_app: OpenApp, lab_url: str) -> None:
+    """A link to the page that one is on would leave the address as it is."""
+    app = open_app(lab_url, page, org=THERE, action="delete", record="7", before="900", find="S-26")
+    app.click_link(PAGES[page].title)
+    assert app.page == page
+    assert app.params == {"org": [THERE], "action": ["delete"]}
+    assert "Record 7" not in app.text
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -76,9 +88,8 @@ def test_on_an_altered_history_every_page_says_broken(page: str, open_app: OpenA
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_is_drawn_in_both_themes(page: str, theme: str, open_app: OpenApp, lab_url: str) -> None:
-    app = open_app(lab_url, page, theme)
+def test_every_page_is_drawn_in_the_dark_too(page: str, open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, page, "dark")
     assert app.headers == [PAGES[page].title]
     assert app.errors == []
 

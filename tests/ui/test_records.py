@@ -14,6 +14,7 @@ from flasktrack.store.reader import Ledger
 from flasktrack.store.verifications import latest_verification
 from flasktrack.ui.record_table import PAGE_RECORDS, record_frame
 from flasktrack.ui.text import literal
+from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 from tests.ui.app import App, OpenApp
 from tests.ui.nasty import NASTY
 
@@ -48,12 +49,12 @@ def test_pages_follow_each_other_without_a_gap_or_a_repetition(open_app: OpenApp
     assert len(wanted) > 2 * PAGE_RECORDS
     app = open_app(lab_url, "records", org=HERE, action="sign_in")
     seen = [positions(app)]
-    assert f"1-{PAGE_RECORDS:,} of {len(wanted):,} records" in app.text
+    assert f"1 to {PAGE_RECORDS:,} of {len(wanted):,} records" in app.text
     assert {"Newest", "Newer"}.isdisjoint(app.buttons)
     while "Older" in app.buttons:
         app.click("Older")
         seen.append(positions(app))
-        assert f"{sum(map(len, seen[:-1])) + 1:,}-{sum(map(len, seen)):,} of {len(wanted):,} records" in app.text
+        assert f"{sum(map(len, seen[:-1])) + 1:,} to {sum(map(len, seen)):,} of {len(wanted):,} records" in app.text
     assert [seq for page in seen for seq in page] == wanted
     for page in reversed(seen[:-1]):
         app.click("Newer")
@@ -93,30 +94,59 @@ def test_a_table_shows_times_in_the_organizations_zone(ledger: Ledger) -> None:
     assert row["check"] == "✓"
 
 
+def test_what_was_recorded_late_says_by_how_much(ledger: Ledger) -> None:
+    """Five volumes from a paper worksheet, written down more than a week later (docs/sample-lab.md)."""
+    chosen = RecordFilter(text="paper worksheet").conditions()
+    late = record_frame(list(ledger.stream(*chosen)), BERLIN)["delay"]
+    assert list(late) == ["+9 d", "+11 d", "+13 d", "+15 d", "+17 d"]
+    assert set(record_frame(list(ledger.stream(first=1, last=200)), BERLIN)["delay"]) == {""}
+
+
+def test_a_table_says_actors_and_entities_in_words(ledger: Ledger) -> None:
+    found = list(ledger.stream(*RecordFilter(entities=("protocol:SOP-114",)).conditions(), limit=1))
+    (row,) = record_frame(found, BERLIN).to_dict("records")
+    assert row["actor_type"] in ACTOR_TYPE_WORDS.values()
+    assert row["entity"] == f"SOP-114, {found[0].record.entity_name}"
+
+
 def test_a_click_opens_a_record_and_close_closes_it(open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, "records", action="delete")
-    second = positions(app)[1]
+    first, second, third = positions(app)[:3]
     app.click_cell("records_", 1, "actor")
     assert app.params == {"action": ["delete"], "record": [str(second)]}
     assert f"Record {second:,}" in app.text
     app.click("Previous")
-    assert app.params["record"] == [str(second - 1)]
+    assert app.params["record"] == [str(first)]
     app.click("Next")
     app.click("Next")
-    assert f"Record {second + 1:,}" in app.text
+    assert f"Record {third:,}" in app.text
     app.click("Close")
     assert app.params == {"action": ["delete"]}
 
 
-def test_there_is_nothing_before_the_first_and_after_the_last_record(
+def test_steps_follow_the_list_and_end_with_it(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "records", seq="100-102", record="102")
+    assert app.button("Previous").disabled
+    for position in (101, 100):
+        app.click("Next")
+        assert app.params["record"] == [str(position)]
+    assert app.button("Next").disabled
+    assert not app.button("Previous").disabled
+
+
+def test_a_record_that_is_not_listed_has_its_neighbours_in_the_chain(
     open_app: OpenApp, lab_url: str, ledger: Ledger
 ) -> None:
-    head = ledger.head()
-    assert head is not None
-    assert open_app(lab_url, "records", org=HERE, record="1").button("Previous").disabled
-    last = open_app(lab_url, "records", org=HERE, record=str(head.size))
-    assert last.button("Next").disabled
-    assert not last.button("Previous").disabled
+    newest = ledger.newest()
+    app = open_app(lab_url, "records", org=HERE, seq="100-102", record="1")
+    assert app.button("Position 0").disabled
+    app.click("Position 2")
+    assert "Record 2" in app.text
+    assert {"Previous", "Next"}.isdisjoint(app.buttons)
+    app.go("records", org=HERE, seq="100-102", record=str(newest))
+    assert app.button(f"Position {newest + 1:,}").disabled
+    app.click(f"Position {newest - 1:,}")
+    assert app.params["record"] == [str(newest - 1)]
 
 
 # One record in full
@@ -202,9 +232,26 @@ def test_where_records_were_deleted_the_place_says_so(open_app: OpenApp, tampere
     missing = next(finding.seq for finding in verification.findings if finding.code == "record_missing")
     app = open_app(tampered_url, "records", org=HERE, record=str(missing))
     assert any("no record at this position" in warning.value for warning in app.test.warning)
-    app.click("Previous")
+    app.click(f"Position {missing - 1:,}")
     assert f"Record {missing - 1:,}" in app.text
     assert not app.test.warning
+
+
+def test_what_changed_past_the_recorder_is_shown_with_the_next_record(
+    open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    """A result that was changed past the application (docs/sample-lab.md)."""
+    verification = latest_verification(ledger.engine, HERE)
+    assert verification is not None
+    (gap,) = (finding for finding in verification.findings if finding.code == "state_gap")
+    app = open_app(lab_url, "records", org=HERE, record=str(gap.seq))
+    assert "Changed unrecorded before this act" in app.text
+    _, unrecorded, recorded = app.plain_tables()[:3]
+    assert list(unrecorded["Field"]) == ["result.value"]
+    assert float(unrecorded["Before"][0]) > float(unrecorded["After"][0])
+    assert list(recorded["Field"]) == ["labels"]
+    app.go("records", org=HERE, record=str(gap.seq - 1))
+    assert "Changed unrecorded" not in app.text
 
 
 # Text from records
