@@ -49,8 +49,14 @@ def test_every_dependency_is_pinned_compatibly(file: str) -> None:
     assert [line for line in requirements(file) if not re.fullmatch(r"[\w.-]+(\[\w+\])?~=[\d.]+", line)] == []
 
 
+OPTIONAL = {"distributed"}
+"""What only one option needs, which says so where it is missing; developers have it, so that it is tested."""
+
+
 def test_what_the_app_imports_is_in_requirements() -> None:
-    assert third_party("flasktrack", "pages", "app.py") - distributions("requirements.txt") == set()
+    needed = third_party("flasktrack", "pages", "app.py") - OPTIONAL
+    assert needed - distributions("requirements.txt") == set()
+    assert distributions("requirements-dev.txt") >= OPTIONAL
 
 
 def test_what_tests_and_benchmarks_import_is_in_either_file() -> None:
