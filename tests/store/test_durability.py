@@ -41,7 +41,7 @@ def test_acknowledged_records_survive_kill_9_while_writing(sqlite_engine: Engine
         stored = {item.record.seq: item.record.hash.hex() for item in Ledger(sqlite_engine, NORTHWIND).stream()}
         assert told.items() <= stored.items()
         assert len(told) >= until
-    assert verify_organization(sqlite_engine, NORTHWIND, started_by="user:qa").status == VERIFIED
+    assert verify_organization(sqlite_engine, NORTHWIND, started_by="test").status == VERIFIED
     assert len(sound_records(sqlite_engine, NORTHWIND)) % records == 0  # a transaction is there as a whole, or not
     assert record(sqlite_engine, event(1))[0].seq == len(sound_records(sqlite_engine, NORTHWIND))
 
