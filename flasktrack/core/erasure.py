@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from flasktrack.core.record import SECTIONS
+from flasktrack.core.record import SECTIONS, Content
+from flasktrack.errors import InvalidRecord
 
 ACTION, ENTITY_TYPE = "erase", "organization"
 
@@ -26,6 +27,14 @@ class Erasure(NamedTuple):
 
     def covers(self, seq: int, section: str) -> bool:
         return self.first <= seq <= self.last and section in self.sections
+
+
+def check_no_erasure(content: Content, organization_id: str) -> None:
+    """Raise InvalidRecord for what readers would take for the record of an erasure in this organization."""
+    if (content.action, content.entity_type, content.entity_id) == (ACTION, ENTITY_TYPE, organization_id):
+        raise InvalidRecord(
+            "action", f"{ACTION!r} on {ENTITY_TYPE}:{organization_id} is reserved for what the command `erase` does"
+        )
 
 
 def erasure_body(first: int, last: int, sections: list[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from flasktrack.errors import ErasureRefused
 from flasktrack.store.reader import tells_of_erasure
 from flasktrack.store.schema import audit_payload, audit_record
 from flasktrack.store.scope import scoped
-from flasktrack.store.writer import append
+from flasktrack.store.writer import append_erasure
 
 
 def erase(
@@ -58,7 +58,7 @@ def erase(
         after=erasure_body(first, last, wanted),
     )
     # First the record: it takes the organization's head, so that nothing changes between the check and the erasure.
-    (record,) = append(connection, organization_id, [event], clock=clock)
+    record = append_erasure(connection, organization_id, event, clock=clock)
     _check_range(connection, organization_id, first, last, newest=record.seq - 1)
     payload = audit_payload.c
     removed = connection.execute(

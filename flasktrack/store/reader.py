@@ -6,12 +6,13 @@ A record that fails its check is returned with its findings: neither hidden nor 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, func, select
 
 from flasktrack.core import erasure
-from flasktrack.core.check import check_record
+from flasktrack.core.check import check_record, computed_hash
 from flasktrack.core.erasure import Erasure
 from flasktrack.core.finding import Finding
 from flasktrack.core.record import MAX_POSITION, SECTIONS, Content, Record, Section
@@ -118,10 +119,10 @@ class Ledger:
 
 
 def read_head(connection: Connection, organization_id: str) -> Head | None:
-    """The stored head of an organization, in the caller's transaction."""
+    """The stored head of an organization, in the caller's transaction; None where there is not exactly one."""
     statement = select(chain_head.c.size, chain_head.c.hash).where(chain_head.c.organization_id == organization_id)
-    row = connection.execute(statement).one_or_none()
-    return None if row is None else Head(*row)
+    rows = connection.execute(statement.limit(2)).all()
+    return Head(*rows[0]) if len(rows) == 1 else None
 
 
 def tells_of_erasure(organization_id: str) -> list[ColumnElement[bool]]:
@@ -144,6 +145,21 @@ def list_erasures(connection: Connection, organization_id: str) -> list[Erasure]
         if checked.after is not None and not checked.findings
     ]
     return [one for one in told if one is not None]
+
+
+def read_newest(connection: Connection, organization_id: str) -> tuple[Record, bool] | None:
+    """The newest record, and whether its own fields give its hash; None where there is none."""
+    row = connection.execute(_newest_first(organization_id)).one_or_none()
+    if row is None:
+        return None
+    record, readable = _record(tuple(row))
+    computed = computed_hash(record)
+    return record, readable and computed is not None and computed == record.hash
+
+
+@lru_cache  # building it takes longer than a database takes to answer it
+def _newest_first(organization_id: str) -> Select[Any]:
+    return scoped(organization_id, *_RECORD_COLUMNS).order_by(audit_record.c.seq.desc()).limit(1)
 
 
 def find_recorded(connection: Connection, organization_id: str, record_ids: Sequence[str]) -> list[RecordedContent]:
@@ -177,7 +193,7 @@ def _record(row: tuple[Any, ...]) -> tuple[Record, bool]:
 
 def _checked_record(row: Row[Any]) -> CheckedRecord:
     record, readable = _record(tuple(row))
-    previous, records = row[-2], row[-1]
+    previous, records = tuple(row)[-2:]
     sections = {
         name: _section(row[_WIDTH + 2 * place], row[_WIDTH + 2 * place + 1]) for place, name in enumerate(SECTIONS)
     }

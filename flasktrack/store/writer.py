@@ -18,32 +18,24 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
-import orjson
-from sqlalchemy import Connection, Select, String, Table, column, func, select, text, update
+from sqlalchemy import Connection, Table, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from flasktrack.core.erasure import ACTION, check_no_erasure
 from flasktrack.core.header import ZERO_HASH, header_bytes, header_hash
 from flasktrack.core.record import Content, Event, Record, check_event, check_record_id, is_organization_id
 from flasktrack.core.related import NOTHING_RELATED, related_text
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ChainBroken, InvalidRecord, RecordConflict, UnknownOrganization
+from flasktrack.store.ordinals import Key, last_ordinals
 from flasktrack.store.randomness import new_record_id, random_parts
-from flasktrack.store.reader import RecordedContent, find_recorded
+from flasktrack.store.reader import RecordedContent, find_recorded, read_newest
 from flasktrack.store.schema import audit_payload, audit_record, chain_head, record_link
-from flasktrack.store.scope import scoped
-
-T = TypeVar("T")
 
 _LOOKUP = 400  # record_ids in one look-up; SQLite allows 999 parameters in its older builds
-
-# Pairs of type and id, handed over as one JSON text: a thousand of them cost one parameter and no compilation.
-_PAIRS = {
-    "sqlite": "SELECT json_extract(value, '$[0]') AS type, json_extract(value, '$[1]') AS id FROM json_each(:pairs)",
-    "postgresql": "SELECT value ->> 0 AS type, value ->> 1 AS id FROM json_array_elements(CAST(:pairs AS json))",
-}
 
 
 def append(
@@ -59,18 +51,33 @@ def append(
     recorded_at never goes back. An event whose record_id is recorded already gives the record that exists.
 
     Raises InvalidRecord (`index` is the event's place among `events`) for an event that spec section 1 refuses,
-    RecordConflict for a record_id that stands for other content, UnknownOrganization, and ChainBroken where the
-    newest record is not what the head says. After any of them nothing was written.
+    RecordConflict for a record_id that stands for other content, UnknownOrganization, and ChainBroken where what it
+    would build on was altered: the newest record is not the head's or doesn't give its hash, or acts are counted
+    wrongly. After any of them nothing was written.
     """
-    connection = transaction.connection() if isinstance(transaction, Session) else transaction
     with _collector_paused():
-        return _append(connection, organization_id, events, clock)
+        return _append(transaction, organization_id, _check(events, organization_id), clock)
+
+
+def append_erasure(
+    transaction: Connection | Session, organization_id: str, event: Event, *, clock: Callable[[], datetime]
+) -> Record:
+    """Append the record of an erasure, for `store.erasure`, which erases in the same transaction.
+
+    `append` takes no such event: nothing that comes from outside may pass for an erasure, and so explain what is gone.
+    """
+    (record,) = _append(transaction, organization_id, _check([event], None), clock)
+    return record
 
 
 def _append(
-    connection: Connection, organization_id: str, events: Iterable[Event], clock: Callable[[], datetime]
+    transaction: Connection | Session,
+    organization_id: str,
+    checked: list[tuple[str | None, Content]],
+    clock: Callable[[], datetime],
 ) -> list[Record]:
-    checked = _check(events)  # before the lock is taken: others need not wait for it
+    """Append what was checked before the lock is taken: others need not wait for it."""
+    connection = transaction.connection() if isinstance(transaction, Session) else transaction
     if not checked:
         return []
     size, last_hash, last_time = _take_head(connection, organization_id)
@@ -107,12 +114,16 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _check(events: Iterable[Event]) -> list[tuple[str | None, Content]]:
+def _check(events: Iterable[Event], organization_id: str | None) -> list[tuple[str | None, Content]]:
+    """The events' ids and contents; with an organization's id, none of them may be an erasure in it."""
     checked = []
     for index, event in enumerate(events):
         try:
             record_id = None if event.record_id is None else check_record_id(event.record_id)
-            checked.append((record_id, check_event(event)))
+            content = check_event(event)
+            if content.action == ACTION and organization_id is not None:
+                check_no_erasure(content, organization_id)
+            checked.append((record_id, content))
         except InvalidRecord as problem:
             problem.index = index
             raise
@@ -127,18 +138,30 @@ def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes
     """
     if not is_organization_id(organization_id):  # it may be text that no database takes
         raise _unknown(organization_id)
-    lock, newest_first = _head_statements(organization_id)
-    head = connection.execute(lock).one_or_none()
-    if head is None:
+    heads = connection.execute(_lock_statement(organization_id)).all()
+    if not heads:
         raise _unknown(organization_id)
-    newest = connection.execute(newest_first).one_or_none()
-    last_seq, last_hash, last_time = newest if newest is not None else (0, ZERO_HASH, "")
+    if len(heads) > 1:
+        raise _broken(f"{organization_id} has more than one head")
+    (head,) = heads
+    newest = read_newest(connection, organization_id)
+    if newest is None:
+        last_seq, last_hash, last_time = 0, ZERO_HASH, ""
+    else:
+        record, sound = newest
+        if not sound:  # what it says would be built on: its time, its hash
+            raise _broken(f"The newest record of {organization_id} does not give its hash")
+        last_seq, last_hash, last_time = record.seq, record.hash, record.recorded_at
     if (head.size, head.hash) != (last_seq, last_hash):
-        raise ChainBroken(
-            f"The newest record of {organization_id} is not the one that its head names, so nothing can be appended.",
-            "Somebody altered the database: run a verification, and keep a copy as evidence.",
-        )
-    return head.size, head.hash, last_time
+        raise _broken(f"The newest record of {organization_id} is not the one that its head names")
+    return last_seq, last_hash, last_time
+
+
+def _broken(what: str) -> ChainBroken:
+    return ChainBroken(
+        f"{what}, so nothing can be appended.",
+        "Somebody altered the database: run a verification, and keep a copy as evidence.",
+    )
 
 
 def _unknown(organization_id: str) -> UnknownOrganization:
@@ -186,10 +209,12 @@ class _Batch:
         self.actors = self._last("actor", dict.fromkeys((c.actor_type, c.actor_id) for c in contents))
         self.entities = self._last("entity", dict.fromkeys((c.entity_type, c.entity_id) for c in contents))
 
-    def _last(self, kind: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        statement = _ordinals_statement(self.organization_id, kind, self.connection.dialect.name)
-        found = self.connection.execute(statement, {"pairs": orjson.dumps(list(keys)).decode()})
-        return {(type_, id_): ordinal for type_, id_, ordinal in found}
+    def _last(self, kind: str, keys: Iterable[Key]) -> dict[Key, int]:
+        ordinals = last_ordinals(self.connection, self.organization_id, kind, keys)
+        for (type_, id_), ordinal in ordinals.items():
+            if type(ordinal) is not int or not 0 <= ordinal <= self.size:  # there are no more acts than records
+                raise _broken(f"The acts of {kind} {type_}:{id_} in {self.organization_id} are not counted 1, 2, 3")
+        return ordinals
 
     def chain(self, record_id: str | None, content: Content) -> Record:
         """Give the content its place at the end of the chain."""
@@ -244,33 +269,14 @@ class _Batch:
         )
 
 
-# Building these takes longer than a database takes to answer them.
-
-
-@lru_cache
-def _head_statements(organization_id: str) -> tuple[ReturningUpdate[Any], Select[Any]]:
-    columns = audit_record.c
-    lock = (
+@lru_cache  # building it takes longer than a database takes to answer it
+def _lock_statement(organization_id: str) -> ReturningUpdate[Any]:
+    return (
         update(chain_head)
         .where(chain_head.c.organization_id == organization_id)
         .values(size=chain_head.c.size)
         .returning(chain_head.c.size, chain_head.c.hash)
     )
-    newest = scoped(organization_id, columns.seq, columns.hash, columns.recorded_at)
-    return lock, newest.order_by(columns.seq.desc()).limit(1)
-
-
-@lru_cache
-def _ordinals_statement(organization_id: str, kind: str, dialect: str) -> Select[Any]:
-    columns = audit_record.c
-    wanted = text(_PAIRS[dialect]).columns(column("type", String), column("id", String)).cte()
-    last = (
-        scoped(organization_id, func.max(columns[f"{kind}_seq"]))
-        .where(columns[f"{kind}_type"] == wanted.c.type, columns[f"{kind}_id"] == wanted.c.id)
-        .correlate(wanted)
-        .scalar_subquery()
-    )
-    return select(wanted.c.type, wanted.c.id, func.coalesce(last, 0))
 
 
 def _insert(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
@@ -287,6 +293,6 @@ def _insert(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -
     connection.exec_driver_sql(f"{insert} INTO {table.name} ({names}) VALUES ({marks})", rows)
 
 
-def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def _parts(items: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(items), _LOOKUP):
         yield items[start : start + _LOOKUP]
