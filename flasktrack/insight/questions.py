@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from sqlalchemy import ColumnElement, Engine, Row, Select, Subquery, and_, case, func, or_, select
 
+from flasktrack.core.record import MAX_POSITION
 from flasktrack.core.times import parse_time
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import Step, local_times, on_a_calendar, quarter_hour, step_starts
@@ -29,6 +30,7 @@ from flasktrack.store.scope import scoped
 
 By = Literal["kind", "actor_type", "action", "entity_type", "outcome"]
 _record = audit_record.c
+_placed = _record.seq <= MAX_POSITION  # in SQLite, text and bytes are above every number: no position, as for readers
 _records = func.count().label("records")
 _newest = func.max(_record.seq).label("newest")
 _span = (func.min(_record.occurred_at).label("first_occurred"), func.max(_record.occurred_at).label("last_occurred"))
@@ -111,7 +113,7 @@ class Questions:
 
     def distinct(self, column: str, limit: int = 1000) -> list[str]:
         """The values of a text column, the most frequent first: what a filter bar offers."""
-        return [value for value in self.counts(RecordFilter(), column, limit=limit)[column] if value is not None]
+        return [value for value in self.counts(RecordFilter(), column, limit=limit)[column] if isinstance(value, str)]
 
     def actors(self, chosen: RecordFilter) -> pd.DataFrame:
         """Who acted, the busiest first, with the name and role in the newest of their records that meet the filter.
@@ -141,11 +143,12 @@ class Questions:
 
     def newest_seq(self) -> int:
         """The position of the newest record, 0 where there is none: what a cached answer is keyed on."""
-        return int(self._rows(scoped(self.organization.id, func.coalesce(func.max(_record.seq), 0)))[0][0])
+        newest = scoped(self.organization.id, func.coalesce(func.max(_record.seq), 0)).where(_placed)
+        return int(self._rows(newest)[0][0])
 
     def _grouped(self, chosen: RecordFilter, key: Sequence[str], *numbers: ColumnElement[Any]) -> Select[Any]:
         columns = [_record[name] for name in key]
-        return scoped(self.organization.id, *columns, *numbers).where(*chosen.conditions()).group_by(*columns)
+        return scoped(self.organization.id, *columns, *numbers).where(_placed, *chosen.conditions()).group_by(*columns)
 
     def _named(self, grouped: Subquery, key: Sequence[str], names: Sequence[str]) -> Select[Any]:
         """What was grouped, with the names (which may have changed over time) in each group's newest record."""
@@ -182,5 +185,5 @@ def _names_entity(word: str) -> ColumnElement[bool]:
 def _moment(text: str | None) -> datetime | None:
     try:
         return None if text is None else parse_time(text)
-    except ValueError:
+    except (TypeError, ValueError):  # somebody put bytes or a number there
         return None

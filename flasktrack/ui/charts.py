@@ -20,6 +20,7 @@ from flasktrack.ui.figures import over_time, ranking
 from flasktrack.ui.filter_bar import set_filter
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.session import Context
+from flasktrack.ui.shown import pair
 from flasktrack.ui.text import literal
 from flasktrack.ui.theme import is_dark
 
@@ -73,7 +74,7 @@ def draw_busiest(context: Context, chosen: RecordFilter) -> None:
     """Draw the busiest actors; a click on one narrows the filter to them."""
     top = ask(context, Questions.actors, chosen).head(_RANKED)
     columns = top[["actor_type", "actor_id", "actor_name", "records"]]
-    rows = [(name or id_, number, f"{kind}:{id_}") for kind, id_, name, number in columns.itertuples(index=False)]
+    rows = [(name or id_, number, pair(kind, id_)) for kind, id_, name, number in columns.itertuples(index=False)]
     kinds = ["person" if kind == "user" else "machine" for kind in top["actor_type"]]
     figure = ranking(rows, "Busiest actors", dark=is_dark(), kinds=kinds)
 
@@ -86,7 +87,10 @@ def draw_busiest(context: Context, chosen: RecordFilter) -> None:
 def draw_ranking(context: Context, chosen: RecordFilter, column: Literal["action", "entity_type"], title: str) -> None:
     """Draw the most frequent values of a column; a click on one narrows the filter to it."""
     found = ask(context, Questions.counts, chosen, column, limit=_RANKED)
-    rows = [(value, number, value) for value, number in found[[column, "records"]].itertuples(index=False)]
+    rows = [
+        (value, number, value if isinstance(value, str) else None)
+        for value, number in found[[column, "records"]].itertuples(index=False)
+    ]
     figure = ranking(rows, title, dark=is_dark())
 
     def narrow(data: Any) -> None:
@@ -102,8 +106,11 @@ def of_kind(chosen: RecordFilter, kind: str) -> RecordFilter:
     return replace(chosen, actor_types=kept)
 
 
-def narrow_to(chosen: RecordFilter, field: str, value: str) -> None:
-    """What a click on a value does: the filter's field becomes that value alone."""
+def narrow_to(chosen: RecordFilter, field: str, value: str | None) -> None:
+    """What a click on a value does: the filter's field becomes that value alone. None is no value to look for."""
+    if value is None:
+        st.toast("An altered record holds no text there, so no filter can ask for it.")
+        return
     change: dict[str, Any] = {field: (value,)}
     try:
         set_filter(replace(chosen, **change))

@@ -20,7 +20,8 @@ from flasktrack.ui.filter_bar import current_filter, set_filter
 from flasktrack.ui.links import page_link
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count, literal
+from flasktrack.ui.shown import shown
+from flasktrack.ui.text import count, display, hex_text, literal
 from flasktrack.ui.theme import is_dark
 from flasktrack.ui.times import local, minute, short
 
@@ -36,7 +37,7 @@ def draw_history(context: Context, entity: str) -> None:
     ledger = Ledger(context.engine, context.organization.id)
     with st.spinner("Reading and checking the history ...", show_time=True):
         total, marked, revisions = _read(ledger, entity_type, entity_id)
-    title = (revisions[-1].checked.record.entity_name if revisions else None) or entity_id
+    title = (shown(revisions[-1].checked.record).entity_name if revisions else None) or entity_id
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(literal(f"{title} ({entity})"), width="content", anchor=False)
         st.button("All entities", icon=":material/arrow_back:", type="tertiary", on_click=_back, args=(context,))
@@ -66,7 +67,7 @@ def _back(context: Context) -> None:
 
 
 def _sentence(context: Context, total: int, marked: int, revisions: Sequence[Revision]) -> str:
-    actors = {(r.checked.record.actor_type, r.checked.record.actor_id) for r in revisions}
+    actors = {(display(r.checked.record.actor_type), display(r.checked.record.actor_id)) for r in revisions}
     people = sum(kind == "user" for kind, _ in actors)
     moments = [local(revision.checked.record.occurred_at, context.zone) for revision in revisions]
     known = [moment for moment in moments if moment is not None]
@@ -96,7 +97,7 @@ def _draw(context: Context, revisions: Sequence[Revision]) -> None:
     acts = [act for revision in revisions if (act := _act(context, revision)) is not None]
     figure = timeline(acts, context.zone.key, dark=is_dark(), selected=opened)
     draw_figure(
-        figure, f"timeline_{revisions[-1].checked.record.hash.hex()[:12]}_{opened}", "Revisions over time",
+        figure, f"timeline_{_key(revisions)}_{opened}", "Revisions over time",
         lambda data: address.write(record=int(data[0])),
     )  # fmt: skip
     if opened is None:
@@ -110,7 +111,7 @@ def _draw(context: Context, revisions: Sequence[Revision]) -> None:
 
 
 def _act(context: Context, revision: Revision) -> Act | None:
-    record = revision.checked.record
+    record = shown(revision.checked.record)
     occurred = local(record.occurred_at, context.zone)
     if occurred is None:
         return None
@@ -122,28 +123,28 @@ def _act(context: Context, revision: Revision) -> Act | None:
 def _table(context: Context, revisions: Sequence[Revision], *, narrow: bool) -> None:
     """The revisions, the newest first; a click opens one."""
     newest_first = list(reversed(revisions))
-    shown = pd.DataFrame(
+    table = pd.DataFrame(
         [
             (
-                revision.number,
-                short(revision.checked.record.occurred_at, context.zone),
-                revision.checked.record.actor_name or revision.checked.record.actor_id,
-                revision.checked.record.action,
-                summary(revision.changes),
-                revision.checked.record.reason or "",
+                revision.number if isinstance(revision.number, int) else None,
+                short(record.occurred_at, context.zone),
+                record.actor_name or record.actor_id,
+                record.action,
+                display(summary(revision.changes)),
+                record.reason or "",
                 _mark(revision),
             )
-            for revision in newest_first
+            for revision, record in ((revision, shown(revision.checked.record)) for revision in newest_first)
         ],
         columns=["revision", "time", "actor", "action", "changes", "reason", "look"],
     )
     column = st.column_config
     clickable_table(
-        shown,
-        f"revisions_{newest_first[0].checked.record.hash.hex()[:12]}",
+        table,
+        f"revisions_{_key(revisions)}",
         lambda row: address.write(record=newest_first[row].checked.record.seq),
-        height=table_height(len(shown), 430),
-        column_order=_columns(narrow=narrow, looks=any(shown["look"])),
+        height=table_height(len(table), 430),
+        column_order=_columns(narrow=narrow, looks=any(table["look"])),
         column_config={
             "revision": column.NumberColumn("Revision", format="localized", width=70),
             "time": column.TextColumn("Occurred", help=f"In {context.zone.key}", width=150),
@@ -154,6 +155,11 @@ def _table(context: Context, revisions: Sequence[Revision], *, narrow: bool) -> 
             "look": column.TextColumn("Needs a look", width=170),
         },
     )
+
+
+def _key(revisions: Sequence[Revision]) -> str:
+    """What tells this history from another one, and from itself when it has grown."""
+    return hex_text(revisions[-1].checked.record.hash)[:12]
 
 
 def _columns(*, narrow: bool, looks: bool) -> list[str]:
@@ -170,7 +176,7 @@ def _related(context: Context, ledger: Ledger, entity_type: str, entity_id: str,
     )
     relating: dict[str, str] = {}
     for checked in islice(related_to(ledger, entity_type, entity_id), MOST_REVISIONS):
-        record = checked.record
+        record = shown(checked.record)
         relating.setdefault(f"{record.entity_type}:{record.entity_id}", record.entity_name or record.entity_id)
     if not names and not relating:
         return
@@ -185,8 +191,8 @@ def _links(context: Context, title: str, entities: dict[str, str]) -> None:
     st.markdown(f"**{title}** ({len(entities):,})")
     for entity, name in islice(entities.items(), _MOST_LINKS):
         label = f"{entity} {name}" if name and not entity.endswith(f":{name}") else entity
-        page_link(context, "entities", label, entity=[entity])
+        page_link(context, "entities", label, place=title, entity=[entity])
     if len(entities) > _MOST_LINKS:
         with st.expander(f"{len(entities) - _MOST_LINKS:,} more"):
             for entity in islice(entities, _MOST_LINKS, _MOST_LINKS + 200):
-                page_link(context, "entities", entity, entity=[entity])
+                page_link(context, "entities", entity, place=title, entity=[entity])

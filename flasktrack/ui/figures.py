@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
+from flasktrack.ui.text import display, number
+
 PERSON, MACHINE = "person", "machine"  # the values of the column `kind`
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -63,11 +65,10 @@ def palette(*, dark: bool) -> Palette:
 
 
 def plotly_text(text: object, limit: int = 60) -> str:
-    """Text from records, so that Plotly draws it as it is: no markup, no control characters, at most `limit` long."""
-    shown = str(text)
+    """Text from records, so that Plotly draws it as `display` gives it: no markup, at most `limit` long."""
+    shown = display(text)
     if len(shown) > limit:
         shown = shown[: limit - 1] + "…"
-    shown = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in shown)
     if any(unicodedata.bidirectional(c) in ("R", "AL") for c in shown):
         shown = f"{_ISOLATE}{shown}{_POP_ISOLATE}"  # or the numbers beside it would change places with it
     return escape(shown, quote=False)
@@ -272,7 +273,7 @@ def timeline(acts: Sequence[Act], zone: str, *, dark: bool, selected: int | None
 
 def _act_words(act: Act) -> str:
     lines = [
-        f"Revision {act.revision:,}: {plotly_text(act.action)}",
+        f"Revision {number(act.revision)}: {plotly_text(act.action)}",
         act.occurred_at.strftime("%a %-d %b %Y, %H:%M:%S (UTC%z)"),
         f"{plotly_text(act.actor, 120)} ({act.kind})",
     ]

@@ -21,7 +21,8 @@ from flasktrack.ui import address
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.presets import Period, presets
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import literal
+from flasktrack.ui.shown import pair
+from flasktrack.ui.text import display, literal
 from flasktrack.ui.times import minute
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 
@@ -155,7 +156,7 @@ def _several(
         _LABELS[field],
         list(dict.fromkeys([*options, *selected])),
         key=key,
-        format_func=lambda option: options.get(option) or option,
+        format_func=lambda option: display(options.get(option) or option),
         accept_new_options=new is not None,
         placeholder=new or "Any",
         on_change=lambda: _change(context, **{field: tuple(st.session_state[key])}),
@@ -181,8 +182,9 @@ def _positions(context: Context, chosen: RecordFilter) -> None:
 def _actors(context: Context) -> dict[str, str | None]:
     found = ask(context, Questions.actors, RecordFilter())
     return {
-        f"{kind}:{id_}": f"{name} ({kind}:{id_})" if name else None
+        actor: f"{display(name)} ({actor})" if name else None
         for kind, id_, name in zip(found["actor_type"], found["actor_id"], found["actor_name"], strict=True)
+        if (actor := pair(kind, id_)) is not None
     }
 
 
@@ -190,8 +192,9 @@ def _entities(context: Context) -> dict[str, str | None]:
     """The entities that were touched last; any other one can be typed."""
     found = ask(context, Questions.entities, RecordFilter())
     return {
-        f"{kind}:{id_}": f"{name} ({kind}:{id_})" if name else None
+        entity: f"{display(name)} ({entity})" if name else None
         for kind, id_, name in zip(found["entity_type"], found["entity_id"], found["entity_name"], strict=True)
+        if (entity := pair(kind, id_)) is not None
     }
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from flasktrack.ui import address
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import literal
+from flasktrack.ui.text import display, literal
 
 CURRENT_PAGE = "current_page"
 """Where the session keeps the key of the page that it shows."""
@@ -20,21 +20,22 @@ def page_link(
     *,
     keep_filter: bool = False,
     help: str | None = None,  # noqa: A002 (as in Streamlit)
+    place: str = "",
     **params: address.Value,
 ) -> None:
     """Draw a link to a page, whose parameters are `params`; text alone where the role may not open that page.
 
-    `label` is plain text. `from_` stands for `from`.
+    `label` is plain text. `place` tells links apart that have one label and one target. `from_` stands for `from`.
     """
     page = PAGES[key]
     if context.role not in page.roles:
-        st.text(label, help=help)
+        st.text(display(label), help=help)
         return
     dropped: dict[str, address.Value] = {} if keep_filter else dict.fromkeys(address.FILTER)
     target = address.shared(**(dropped | params))
     if st.session_state.get(CURRENT_PAGE) == key:  # a link from a page to itself would leave the address as it was
         st.button(
-            literal(label), key=f"link_{key}_{sorted(target.items())}", help=help, type="tertiary",
+            literal(label), key=f"link_{place}_{label}_{sorted(target.items())}", help=help, type="tertiary",
             on_click=address.replace, args=(target,),
         )  # fmt: skip
     else:

@@ -14,6 +14,7 @@ import streamlit as st
 from flasktrack.insight.questions import Questions
 from flasktrack.store.reader import Ledger
 from flasktrack.ui.session import Context
+from flasktrack.ui.text import hex_text
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -42,4 +43,4 @@ def _ask(
 def _newest(context: Context) -> str:
     """The hash of the newest record: unlike its position, it tells two databases apart."""
     newest = next(Ledger(context.engine, context.organization.id).stream(descending=True, limit=1), None)
-    return "" if newest is None else newest.record.hash.hex()
+    return "" if newest is None else hex_text(newest.record.hash)

@@ -15,7 +15,8 @@ from flasktrack.ui import address
 from flasktrack.ui.diff import draw_change_rows, draw_changes, draw_values
 from flasktrack.ui.links import page_link
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import literal
+from flasktrack.ui.shown import shown
+from flasktrack.ui.text import display, hex_text, literal, number
 from flasktrack.ui.theme import OUTCOME, SEVERITY, badge
 from flasktrack.ui.times import full
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
@@ -88,7 +89,8 @@ def _step(label: str, icon: str, seq: int | None, *, off: bool = False) -> None:
     )  # fmt: skip
 
 
-def _facts(context: Context, record: Record) -> None:
+def _facts(context: Context, stored: Record) -> None:
+    record = shown(stored)
     actor = f"{record.actor_name or record.actor_id} ({record.actor_type}:{record.actor_id})"
     entity = f"{record.entity_name or record.entity_id} ({record.entity_type}:{record.entity_id})"
     facts = {
@@ -103,8 +105,8 @@ def _facts(context: Context, record: Record) -> None:
         "Occurred": full(record.occurred_at, context.zone),
         "Recorded": full(record.recorded_at, context.zone),
         "Correlation": record.correlation_id,
-        "Of this actor": f"record {record.actor_seq:,}",
-        "Of this entity": f"record {record.entity_seq:,}",
+        "Of this actor": f"record {number(record.actor_seq)}",
+        "Of this entity": f"record {number(record.entity_seq)}",
         "Record id": record.record_id,
     }
     look = OUTCOME.get(record.outcome)
@@ -137,14 +139,24 @@ def _changes(checked: CheckedRecord) -> None:
                 readable = False
             continue
         try:
-            parsed[name] = orjson.loads(section.body)
+            parsed[name] = _parsed(section.body)
         except ValueError:
             readable = False
             st.caption(f"{name.title()}, as stored")
-            st.code(section.body, language=None, wrap_lines=True)
+            st.code(display(section.body), language=None, wrap_lines=True)
     if parsed:
         st.markdown(_heading(readable, parsed))
         draw_changes(parsed.get("before"), parsed.get("after"))
+
+
+def _parsed(body: str) -> object:
+    """A body's value. Raises ValueError for what is no JSON, or is nested deeper than any body that was recorded."""
+    value = orjson.loads(body)
+    try:
+        orjson.dumps(value)
+    except TypeError as problem:
+        raise ValueError(str(problem)) from None
+    return value
 
 
 def _heading(readable: bool, parsed: dict[str, object]) -> str:
@@ -169,9 +181,9 @@ def _request(checked: CheckedRecord) -> None:
         return
     st.markdown("**Request context**")
     try:
-        draw_values(orjson.loads(checked.context.body))
+        draw_values(_parsed(checked.context.body))
     except ValueError:
-        st.code(checked.context.body, language=None, wrap_lines=True)
+        st.code(display(checked.context.body), language=None, wrap_lines=True)
 
 
 def _chain(record: Record) -> None:
@@ -179,9 +191,10 @@ def _chain(record: Record) -> None:
     st.markdown("**Chain**")
     hashes = {"Hash": record.hash, "Hash of the record before": record.prev_hash}
     digests = {f"Digest of {name}": getattr(record, f"{name}_digest") for name in SECTIONS}
-    present = {name: value.hex() for name, value in (hashes | digests).items() if value is not None}
+    present = {name: hex_text(value) for name, value in (hashes | digests).items() if value is not None}
+    short = [f"`{text[:SHORT_HASH]}…`" if text.isalnum() else literal(text) for text in present.values()]
     st.table(
-        {"": list(present), " ": [f"`{text[:SHORT_HASH]}…`" for text in present.values()]},
+        {"": list(present), " ": short},
         border="horizontal", hide_index=True, hide_header=True,
     )  # fmt: skip
     with st.popover("Whole hashes", icon=":material/content_copy:", width="content"):

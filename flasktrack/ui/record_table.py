@@ -21,6 +21,7 @@ from flasktrack.ui.charts import table_height
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
+from flasktrack.ui.shown import shown
 from flasktrack.ui.text import count
 from flasktrack.ui.times import local, short
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
@@ -61,19 +62,19 @@ def record_frame(page: Sequence[CheckedRecord], zone: ZoneInfo) -> pd.DataFrame:
     return pd.DataFrame(
         [
             (
-                checked.record.seq,
+                record.seq,
                 _check(checked),
-                short(checked.record.occurred_at, zone),
-                _delay(checked.record),
-                checked.record.actor_name or checked.record.actor_id,
-                ACTOR_TYPE_WORDS.get(checked.record.actor_type, checked.record.actor_type),
-                checked.record.action,
-                checked.record.entity_type,
-                _entity(checked.record),
-                checked.record.outcome,
-                checked.record.reason or "",
+                short(record.occurred_at, zone),
+                _delay(record),
+                record.actor_name or record.actor_id,
+                ACTOR_TYPE_WORDS.get(record.actor_type, record.actor_type),
+                record.action,
+                record.entity_type,
+                _entity(record),
+                record.outcome,
+                record.reason or "",
             )
-            for checked in page
+            for checked, record in ((checked, shown(checked.record)) for checked in page)
         ],
         columns=[
             "seq",
