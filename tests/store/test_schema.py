@@ -49,7 +49,8 @@ OF_THE_FIRST_VERSION = [
     f"INSERT INTO checkpoint VALUES ('{NORTHWIND}', 7, :root, 'a note', '2026-11-24T05:06:07.123456Z')",
     *(
         "INSERT INTO verification (id, organization_id, started_at, seconds, started_by, first_seq, last_seq, records, "
-        f"sealed, status, findings) VALUES ('{id_}', '{NORTHWIND}', '{time}', 0.5, 'user:qa', 1, 7, 7, 0, 'verified', '[]')"
+        f"sealed, status, findings) VALUES ('{id_}', '{NORTHWIND}', '{time}', 0.5, 'user:qa', 1, 7, 7, 0, 'verified', "
+        "'[]')"
         for id_, time in (("v-2", "2024-11-25T05:06:07.123456Z"), ("v-1", "2024-11-24T05:06:07.123456Z"))
     ),
 ]
