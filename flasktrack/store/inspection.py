@@ -26,6 +26,7 @@ from flasktrack.store.inspection_postgresql import damaged_indexes, inspect_post
 from flasktrack.store.inspection_words import SHOWN, listed, name_shown
 from flasktrack.store.schema import metadata
 
+_MIGRATING = threading.Lock()  # Alembic keeps its state in modules: two threads would disturb each other
 _MESSAGES = 10  # of SQLite's integrity check; one is enough to know
 
 
@@ -81,9 +82,14 @@ def _concerns(made: _Made) -> bool:
     return made.table.lower() in metadata.tables or made.name.lower() in metadata.tables
 
 
-@lru_cache
 def _as_migrated() -> Counter[_Made]:
     """What the migrations make, taken from an empty database in memory."""
+    with _MIGRATING:
+        return _migrated()
+
+
+@lru_cache
+def _migrated() -> Counter[_Made]:
     engine = open_engine("sqlite://")
     try:
         initialize(engine)
