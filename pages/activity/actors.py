@@ -22,7 +22,8 @@ from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_table import records
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count
+from flasktrack.ui.shown import pair
+from flasktrack.ui.text import count, display
 from flasktrack.ui.theme import is_dark
 from flasktrack.ui.times import minute, minutes
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
@@ -59,10 +60,10 @@ def _sentence(context: Context, found: pd.DataFrame) -> str:
     """Who acted, in one line."""
     total = int(found["records"].sum())
     busiest = found.iloc[0]
-    name = busiest["actor_name"] or busiest["actor_id"]
+    name = display(busiest["actor_name"] or busiest["actor_id"])
     if len(found) == 1:
-        role = f", {busiest['actor_role']}" if busiest["actor_role"] else ""
-        kind = ACTOR_TYPE_WORDS.get(busiest["actor_type"], busiest["actor_type"])
+        role = f", {display(busiest['actor_role'])}" if busiest["actor_role"] else ""
+        kind = display(ACTOR_TYPE_WORDS.get(busiest["actor_type"], busiest["actor_type"]))
         sentence = f"{name} ({kind}{role}) acted {count(total, 'time')}"
         seen = [minute(moment.to_pydatetime(), context.zone) for moment in _seen(busiest)]
         sentence += f", from {seen[0]} to {seen[1]}" if len(seen) == 2 else ""
@@ -85,21 +86,21 @@ def _table(context: Context, chosen: RecordFilter, found: pd.DataFrame) -> None:
     zone = context.zone.key
     shown = pd.DataFrame(
         {
-            "actor": [name or id_ for name, id_ in zip(found["actor_name"], found["actor_id"], strict=True)],
-            "type": [ACTOR_TYPE_WORDS.get(kind, kind) for kind in found["actor_type"]],
-            "role": found["actor_role"].fillna(""),
+            "actor": [display(name or id_) for name, id_ in zip(found["actor_name"], found["actor_id"], strict=True)],
+            "type": [display(ACTOR_TYPE_WORDS.get(kind, kind)) for kind in found["actor_type"]],
+            "role": found["actor_role"].map(display),
             "records": found["records"],
             "denied": found["denied"],
             "failed": found["failed"],
             "first": minutes(found["first_occurred"], context.zone),
             "last": minutes(found["last_occurred"], context.zone),
-            "id": found["actor_id"],
+            "id": found["actor_id"].map(display),
         }
     )
 
     def open_actor(row: int) -> None:
         actor = found.iloc[row]
-        narrow_to(chosen, "actors", f"{actor['actor_type']}:{actor['actor_id']}")
+        narrow_to(chosen, "actors", pair(actor["actor_type"], actor["actor_id"]))
 
     column = st.column_config
     clickable_table(

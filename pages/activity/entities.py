@@ -15,7 +15,8 @@ from flasktrack.ui.filter_bar import current_filter, filter_bar
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count, literal
+from flasktrack.ui.shown import pair
+from flasktrack.ui.text import count, display, literal
 from flasktrack.ui.times import minutes
 
 _MOST = 200
@@ -80,9 +81,9 @@ def _table(context: Context, chosen: RecordFilter, words: str, found: pd.DataFra
     zone = context.zone.key
     shown = pd.DataFrame(
         {
-            "type": found["entity_type"],
-            "id": found["entity_id"],
-            "name": found["entity_name"].fillna(""),
+            "type": found["entity_type"].map(display),
+            "id": found["entity_id"].map(display),
+            "name": found["entity_name"].map(display),
             "records": found["records"],
             "first": minutes(found["first_occurred"], context.zone),
             "last": minutes(found["last_occurred"], context.zone),
@@ -91,7 +92,7 @@ def _table(context: Context, chosen: RecordFilter, words: str, found: pd.DataFra
 
     def open_entity(row: int) -> None:
         entity = found.iloc[row]
-        narrow_to(chosen, "entities", f"{entity['entity_type']}:{entity['entity_id']}")
+        narrow_to(chosen, "entities", pair(entity["entity_type"], entity["entity_id"]))
 
     column = st.column_config
     clickable_table(

@@ -45,11 +45,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         append(connection, LAB, events)
     verify_organization(engine, LAB, started_by="user:u-1")
     engine.dispose()
-    with closing(sqlite3.connect(file)) as connection, connection:
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            connection.execute(f'DROP TRIGGER "{name}"')
+    with closing(sqlite3.connect(file)) as insider, insider:
+        for (name,) in insider.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            insider.execute(f'DROP TRIGGER "{name}"')
         for table in (audit_record.name, audit_payload.name, chain_head.name):
-            _let_nulls_in(connection, table)
+            _let_nulls_in(insider, table)
     return file
 
 
