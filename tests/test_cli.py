@@ -106,6 +106,9 @@ def test_an_altered_chain_exits_with_1_and_says_where(run: Any, events: Path, da
     assert [(f["code"], f["severity"], f["seq"], f["seq_end"], f["section"]) for f in found["findings"]] == [
         ("record_modified", "error", 1, 1, None)
     ]
+    (remark,) = found["remarks"]
+    assert "append-only tables are gone" in remark
+    assert f"\n  error: {remark}\n" in run("verify")[1]
 
 
 def test_nothing_to_check_is_not_sound(run: Any, tmp_path: Path) -> None:
