@@ -42,7 +42,8 @@ def open_engine(url: str) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise ArgumentError
-        options: dict[str, Any] = {"timeout": BUSY_SECONDS} if parsed.get_backend_name() == "sqlite" else {}
+        sqlite = parsed.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"timeout": BUSY_SECONDS} if sqlite else {"client_encoding": "utf8"}
         engine = create_engine(parsed, connect_args=options)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError):  # ValueError: a port like "abc"
         raise DatabaseError(
@@ -123,6 +124,7 @@ def check_schema(engine: Engine) -> None:
     if file is not None and not file.is_file():
         raise DatabaseError(f"There is no database at {file}.", advice)
     with engine.connect() as connection:
+        _check_encoding(connection)
         version = _stored_version(connection)
     if version is None:
         raise SchemaError("This database holds no FlaskTrack tables.", advice)
@@ -135,7 +137,23 @@ def check_schema(engine: Engine) -> None:
         )
 
 
+def _check_encoding(connection: Connection) -> None:
+    """Raise SchemaError where text is not kept as UTF-8: bodies are hashed as the UTF-8 that they are.
+
+    SQLite would hand out UTF-16 as the bytes of a body, and PostgreSQL turn away what its encoding lacks, or (as
+    SQL_ASCII) not look at it at all.
+    """
+    sqlite = connection.dialect.name == "sqlite"
+    encoding = connection.exec_driver_sql("PRAGMA encoding" if sqlite else "SHOW server_encoding").scalar_one()
+    if encoding != ("UTF-8" if sqlite else "UTF8"):
+        raise SchemaError(
+            f"This database keeps text as {encoding}, not as UTF-8, so what it holds can't be hashed as it is.",
+            "Choose another file." if sqlite else "Create one WITH ENCODING 'UTF8' TEMPLATE template0, and use that.",
+        )
+
+
 def _check_upgradable(connection: Connection) -> None:
+    _check_encoding(connection)
     version = _stored_version(connection)
     if version is None:
         taken = {VERSION_TABLE, *metadata.tables} & set(inspect(connection).get_table_names())

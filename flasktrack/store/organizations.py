@@ -9,10 +9,12 @@ from sqlalchemy import Connection, Engine, Select, func, insert, select
 
 from flasktrack.core.body import check_characters
 from flasktrack.core.header import ZERO_HASH
-from flasktrack.core.record import check_organization_id, is_organization_id
+from flasktrack.core.record import MAX_POSITION, check_organization_id, is_organization_id
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import InvalidOrganization, InvalidRecord, UnknownOrganization
 from flasktrack.store.schema import audit_record, chain_head, checkpoint, organization
+
+_ENOUGH = 100  # organizations to take five good names from, where somebody put in bad ones
 
 
 class Organization(NamedTuple):
@@ -60,34 +62,59 @@ def list_organizations(engine: Engine) -> list[Organization]:
     """All organizations of the database, by id."""
     with engine.connect() as connection:
         rows = connection.execute(select(organization).order_by(organization.c.id)).all()
-    return [Organization(*row) for row in rows]
+    return [Organization(*row) for row in rows if is_organization_id(row.id)]
 
 
 def list_chains(engine: Engine) -> list[str]:
     """The ids of all organizations of which anything is stored, even where somebody removed their other rows."""
-    tables = (organization.c.id, chain_head.c.organization_id, checkpoint.c.organization_id)
+    return sorted(name for name in _stored_ids(engine) if is_organization_id(name))
+
+
+def list_strays(engine: Engine) -> list[str]:
+    """What is stored in place of an organization's id and can't be one, as text.
+
+    FlaskTrack writes no such row, and no page or export would show it: somebody put it in.
+    """
+    return sorted(
+        name if isinstance(name, str) else repr(name) for name in _stored_ids(engine) if not is_organization_id(name)
+    )
+
+
+def _stored_ids(engine: Engine) -> set[Any]:
+    columns = (organization.c.id, chain_head.c.organization_id, checkpoint.c.organization_id)
     with engine.connect() as connection:
-        found = {name for column in tables for name in connection.scalars(select(column))}
-        chain = connection.scalar(_next_chain(""))
-        while chain is not None:  # steps over a whole chain by the primary key
-            found.add(chain)
-            chain = connection.scalar(_next_chain(chain))
-    return sorted(found)
+        return {
+            name for statement in (*map(select, columns), _ids_of_records()) for name in connection.scalars(statement)
+        }
+
+
+def _ids_of_records() -> Select[Any]:
+    """The organizations of all records, each found by stepping over the whole chain before it.
+
+    The database steps by itself: text that an intruder broke would lead back to itself, if it were read and asked for.
+    """
+    column = audit_record.c.organization_id
+    chain = select(func.min(column).label("id")).cte("chain", recursive=True)
+    following = select(func.min(column)).where(column > chain.c.id).correlate(chain).scalar_subquery()
+    chain = chain.union_all(select(following).where(chain.c.id.is_not(None)))
+    return select(chain.c.id).where(chain.c.id.is_not(None))
 
 
 def chain_sizes(engine: Engine) -> dict[str, int]:
-    """How far each organization's chain reaches: what its head says, and no less than what has been sealed."""
+    """How far each organization's chain reaches: what its head says, and no less than what has been sealed.
+
+    What is stored in place of a size and can't be one counts for nothing.
+    """
     sizes = dict.fromkeys(list_chains(engine), 0)
     with engine.connect() as connection:
         for table in (chain_head, checkpoint):
-            largest = select(table.c.organization_id, func.max(table.c.size)).group_by(table.c.organization_id)
-            for name, size in connection.execute(largest):
-                sizes[name] = max(sizes.get(name, 0), size)
+            name, size = table.c.organization_id, table.c.size
+            # SQLite sorts text and bytes above every number.
+            largest = select(name, func.max(size)).where(size.between(0, MAX_POSITION)).group_by(name)
+            for chain, reach in connection.execute(largest):
+                if chain in sizes:
+                    sizes[chain] = max(sizes[chain], int(reach))
     return sizes
-
-
-def _next_chain(after: str) -> Select[Any]:
-    return select(func.min(audit_record.c.organization_id)).where(audit_record.c.organization_id > after)
 
 
 def get_organization(engine: Engine, organization_id: str) -> Organization:
@@ -100,9 +127,10 @@ def find_organization(connection: Connection, organization_id: str) -> Organizat
     """As `get_organization`, within the caller's transaction."""
     row = None
     if is_organization_id(organization_id):  # from an address: it may be text that no database takes
-        row = connection.execute(select(organization).where(organization.c.id == organization_id)).one_or_none()
+        row = connection.execute(select(organization).where(organization.c.id == organization_id)).first()
     if row is None:
-        known = connection.scalars(select(organization.c.id).order_by(organization.c.id).limit(5)).all()
+        stored = connection.scalars(select(organization.c.id).order_by(organization.c.id).limit(_ENOUGH))
+        known = [name for name in stored if is_organization_id(name)][:5]
         raise UnknownOrganization(
             f"There is no organization {organization_id[:80]!r} here.",
             f"Known ones: {', '.join(known)}." if known else "The database holds none yet: import some records.",

@@ -210,3 +210,36 @@ def test_the_servers_own_zone_is_not_taken(postgresql_engine: Engine) -> None:
     for _ in range(2):  # a new connection, and the same one from the pool
         with postgresql_engine.connect() as connection:
             assert connection.execute(text("SHOW TimeZone")).scalar() == "UTC"
+
+
+def test_a_file_that_keeps_text_as_utf_16_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "utf16.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA encoding = 'UTF-16le'")
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("DROP TABLE t")
+    before = contents(tmp_path)
+    engine = open_engine(f"sqlite:///{file}")
+    for check in (initialize, check_schema):
+        with pytest.raises(SchemaError, match=r"UTF-16le, not as UTF-8.*another file"):
+            check(engine)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_server_database_that_keeps_text_otherwise_is_refused(postgresql_url: str, encoding: str) -> None:
+    name = f"{make_url(postgresql_url).database}_other"
+    here = open_engine(postgresql_url)
+    with here.connect().execution_options(isolation_level="AUTOCOMMIT") as console:
+        create = f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+        console.exec_driver_sql(create)
+        other = open_engine(make_url(postgresql_url).set(database=name).render_as_string(hide_password=False))
+        try:
+            for check in (initialize, check_schema):
+                with pytest.raises(SchemaError, match=rf"{encoding}, not as UTF-8.*ENCODING 'UTF8'"):
+                    check(other)
+            assert tables(other) == set()
+        finally:
+            other.dispose()
+            console.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    here.dispose()

@@ -11,14 +11,16 @@ from flasktrack.core.header import ZERO_HASH
 from flasktrack.errors import InvalidOrganization, UnknownOrganization
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import (
+    chain_sizes,
     check_time_zone,
     create_organization,
     get_organization,
     list_chains,
     list_organizations,
+    list_strays,
 )
 from flasktrack.store.reader import Ledger
-from tests.store.samples import NORTHWIND, SOUTHPORT, event, everything, organizations, record, tamper
+from tests.store.samples import NORTHWIND, SOUTHPORT, event, everything, organizations, record, second_record, tamper
 
 
 def test_an_organization_is_stored_with_the_head_of_an_empty_chain(engine: Engine) -> None:
@@ -92,3 +94,57 @@ def test_a_chain_is_listed_whatever_an_insider_removed_of_it(engine: Engine) -> 
     tamper(engine, "DELETE FROM organization", f"DELETE FROM chain_head WHERE organization_id = '{NORTHWIND}'")
     tamper(engine, f"DELETE FROM audit_record WHERE organization_id = '{SOUTHPORT}'")
     assert list_chains(engine) == ["empty", NORTHWIND, SOUTHPORT]
+
+
+def put_in(engine: Engine, name: str) -> None:
+    """Rows under an id, as SQL, that can't be an organization's; its record sorts by it."""
+    tamper(
+        engine,
+        f"INSERT INTO chain_head VALUES ({name}, 0, '')",
+        f"INSERT INTO organization VALUES ({name}, 'x', 'UTC', '2026-01-01T00:00:00.000000Z')",
+        second_record(1, organization_id=name),
+    )
+
+
+@pytest.mark.parametrize("name", ["AA", "northwind labs", "", "-x", "\u202e"])
+def test_what_can_not_be_an_organization_is_told_apart(lab: Engine, name: str) -> None:
+    record(lab, event(1))
+    put_in(lab, f"'{name}'")
+    assert list_strays(lab) == [name]
+    assert list_chains(lab) == [NORTHWIND]
+    assert chain_sizes(lab) == {NORTHWIND: 1}
+    assert [known.id for known in list_organizations(lab)] == [NORTHWIND]
+    with pytest.raises(UnknownOrganization, match=rf"Known ones: {NORTHWIND}\.$"):
+        get_organization(lab, "nobody")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("x'41'", "b'A'"), ("CAST(x'61ff62' AS TEXT)", "a\ufffdb"), ("CAST(x'ff' AS TEXT)", "\ufffd")]
+)
+def test_bytes_and_broken_text_in_place_of_an_organization_stop_nothing(
+    sqlite_engine: Engine, name: str, told: str
+) -> None:
+    organizations(sqlite_engine, NORTHWIND, SOUTHPORT)
+    record(sqlite_engine, event(1))
+    put_in(sqlite_engine, name)
+    record(sqlite_engine, event(1), organization=SOUTHPORT)
+    assert list_strays(sqlite_engine) == [told]
+    assert list_chains(sqlite_engine) == [NORTHWIND, SOUTHPORT]
+    assert chain_sizes(sqlite_engine) == {NORTHWIND: 1, SOUTHPORT: 1}
+
+
+@pytest.mark.parametrize("size", ["'many'", "x'41'", "-5", "9e99", "''"])
+def test_a_size_that_can_not_be_counts_for_nothing(sqlite_engine: Engine, size: str) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, event(1))
+    tamper(sqlite_engine, f"UPDATE chain_head SET size = {size}")
+    assert chain_sizes(sqlite_engine) == {NORTHWIND: 0}
+
+
+def test_every_chain_is_found_by_its_records_alone(engine: Engine) -> None:
+    names = [f"lab-{n}" for n in range(30)]
+    organizations(engine, *names)
+    for name in names:
+        record(engine, event(1), event(2), organization=name)
+    tamper(engine, "DELETE FROM organization", "DELETE FROM chain_head")
+    assert list_chains(engine) == sorted(names)
