@@ -54,7 +54,7 @@ def entity_history(ledger: Ledger, entity_type: str, entity_id: str) -> Iterator
     state: str | None = None  # the last recorded `after`, where it can be relied on
     for checked in ledger.stream(columns.entity_type == entity_type, columns.entity_id == entity_id):
         record = checked.record
-        modified = any(finding.code == "record_modified" for finding in checked.findings)
+        modified = _modified(checked)
         number = last + 1 if modified else record.entity_seq  # whoever modified it may have put anything there
         missing = range(last + 1, number)
         if missing or modified:
@@ -72,15 +72,19 @@ def unrecorded_change(ledger: Ledger, checked: CheckedRecord) -> list[Change]:
     Nothing where either can't be relied on, or there is none; see `Revision` for what a difference means.
     """
     record, before = checked.record, _reliable(checked, "before")
-    if before is None or any(finding.code == "record_modified" for finding in checked.findings):
+    if before is None or _modified(checked):
         return []
     columns = audit_record.c
     mine = columns.entity_type == record.entity_type, columns.entity_id == record.entity_id
     last = next(
         ledger.stream(*mine, columns.after_digest.is_not(None), last=record.seq - 1, descending=True, limit=1), None
     )
-    after = None if last is None else _reliable(last, "after")
-    if after is None or after == before:
+    after = None if last is None or _modified(last) else _reliable(last, "after")
+    if last is None or after is None or after == before:
+        return []
+    between = ledger.stream(*mine, first=last.record.seq, last=record.seq - 1)
+    numbers = [other.record.entity_seq for other in between if not _modified(other)]
+    if numbers != list(range(last.record.entity_seq, record.entity_seq)):  # what is missing may explain it
         return []
     try:
         return changes(orjson.loads(after), orjson.loads(before))
@@ -97,6 +101,10 @@ def related_to(
         link.organization_id == ledger.organization.id, link.entity_type == entity_type, link.entity_id == entity_id
     )
     return ledger.stream(audit_record.c.seq.in_(positions), descending=descending, limit=limit)
+
+
+def _modified(checked: CheckedRecord) -> bool:
+    return any(finding.code == "record_modified" for finding in checked.findings)
 
 
 def _reliable(checked: CheckedRecord, name: str) -> str | None:

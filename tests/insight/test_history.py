@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from flasktrack.core.record import Event
 from flasktrack.insight.diff import Change
-from flasktrack.insight.history import Revision, entity_history, related_to
+from flasktrack.insight.history import Revision, entity_history, related_to, unrecorded_change
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import Ledger
@@ -162,6 +162,59 @@ def test_a_body_that_is_unreadable_raises_nothing(sqlite_engine: Engine, body: s
     (revision,) = history(ledger)
     assert revision.changes is None
     assert [finding.code for finding in revision.checked.findings] == ["payload_modified"]
+
+
+# What changed past the recorder
+
+
+def unrecorded(ledger: Ledger) -> dict[int, list[Change]]:
+    """What changed unrecorded before each record of the ledger, by position; where something did."""
+    found = {checked.record.seq: unrecorded_change(ledger, checked) for checked in ledger.stream()}
+    return {seq: changed for seq, changed in found.items() if changed}
+
+
+def test_what_changed_unrecorded_is_named_field_by_field(engine: Engine) -> None:
+    ledger = ledger_of(
+        engine,
+        act(None, {"ml": 10, "note": "x"}, "create"),
+        act({"ml": 99}, {"ml": 99}, entity_id="S-2"),
+        act(None, None, "download"),  # says nothing of the state
+        act({"ml": 9, "note": "x"}, {"ml": 8, "note": "x"}),  # it was 10
+        act({"ml": 8, "note": "x", "by": "u"}, None, "delete"),  # nobody was named
+    )
+    assert unrecorded(ledger) == {
+        4: [Change("ml", "changed", 10, 9)],
+        5: [Change("by", "added", after="u")],
+    }
+
+
+def test_it_is_told_where_a_gap_is_told(engine: Engine) -> None:
+    ledger = ledger_of(
+        engine,
+        *WHOLE,
+        act({"ml": 8}, {"ml": 7}, "create"),  # after it was deleted: compared with the last state that there was
+        act({"ml": 6}, {"ml": 5}),
+    )
+    gaps = [revision.checked.record.seq for revision in history(ledger) if revision.gap]
+    assert list(unrecorded(ledger)) == gaps == [6, 7]
+
+
+def test_what_cant_be_relied_on_is_compared_with_nothing(sqlite_engine: Engine) -> None:
+    ledger = ledger_of(sqlite_engine, *(act({"ml": n}, {"ml": n - 2}) for n in (20, 19, 18, 17, 16)))
+    assert list(unrecorded(ledger)) == [2, 3, 4, 5]
+    alter_section(sqlite_engine, LAB, 1, "after", '{"ml":50}')
+    delete_section(sqlite_engine, LAB, 3, "before")
+    alter_record(sqlite_engine, LAB, 4, reason="as planned")
+    assert list(unrecorded(ledger)) == []
+
+
+def test_a_missing_or_altered_record_between_explains_a_change(sqlite_engine: Engine) -> None:
+    """As for `Revision.gap`: a verification reports the record itself."""
+    ledger = ledger_of(sqlite_engine, *(act({"ml": n}, {"ml": n + 1}) for n in range(1, 7)))
+    delete_records(sqlite_engine, LAB, 2)
+    alter_record(sqlite_engine, LAB, 5, reason="as planned")
+    assert [revision.checked.record.seq for revision in history(ledger) if revision.gap] == []
+    assert unrecorded(ledger) == {}
 
 
 # Related records
