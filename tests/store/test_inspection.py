@@ -308,3 +308,10 @@ def test_an_index_check_that_nobody_waits_for_is_given_up(lab: Engine) -> None:
         pass
     with IndexCheck(lab) as indexes:
         assert indexes.sentences() == []
+
+
+def test_a_postgresql_user_who_may_only_read_can_look(postgresql_engine: Engine) -> None:
+    auditor = ["CREATE ROLE auditor", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO auditor", "SET ROLE auditor"]
+    assert inspected(postgresql_engine, auditor) == []
+    hidden = ["ALTER TABLE audit_record ENABLE ROW LEVEL SECURITY", *auditor]
+    assert len(inspected(postgresql_engine, hidden)) == 1
