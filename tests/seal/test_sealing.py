@@ -116,20 +116,24 @@ def test_a_broken_chain_is_not_sealed_and_why_is_said(sealed: Sealed, name: str)
     refused(sealed, NotIntact, r"not intact: .*\d")
 
 
+def rewrite_and_sign(sealed: Sealed) -> None:
+    adversary.rewrite_history(sealed.engine, sealed.id, 2, lambda r: r._replace(reason="x"))
+    adversary_sealed.sign_again(sealed.engine, sealed.id, sealed.keyring, 3)
+
+
+def empty_and_remove(sealed: Sealed) -> None:
+    adversary.empty_log(sealed.engine, sealed.id, mend=True)
+    adversary_sealed.remove_checkpoints(sealed.engine, sealed.id)
+
+
 SINCE = {
     **BROKEN,
     "history rewritten below the last seal": lambda s: adversary.rewrite_history(
         s.engine, s.id, 2, lambda r: r._replace(reason="x")
     ),
-    "history rewritten, the checkpoint signed again": lambda s: (
-        adversary.rewrite_history(s.engine, s.id, 2, lambda r: r._replace(reason="x")),
-        adversary_sealed.sign_again(s.engine, s.id, s.keyring, 3),
-    ),
+    "history rewritten, the checkpoint signed again": lambda s: rewrite_and_sign(s),
     "cut below the last seal, head mended": lambda s: adversary.cut_tail(s.engine, s.id, 2, mend=True),
-    "emptied without a trace": lambda s: (
-        adversary.empty_log(s.engine, s.id, mend=True),
-        adversary_sealed.remove_checkpoints(s.engine, s.id),
-    ),
+    "emptied without a trace": lambda s: empty_and_remove(s),
     "the last checkpoint removed": lambda s: adversary_sealed.remove_checkpoints(s.engine, s.id),
 }
 
@@ -250,11 +254,11 @@ def test_of_two_sealers_at_once_one_signs_and_both_give_its_checkpoint(sealed: S
         sealed.grow(size, size)
         together = Barrier(2)
 
-        def one(together: Barrier = together) -> Any:
-            return seal(
-                sealed.engine, NORTHWIND, sealed.trust, started_by=BY,
-                progress=lambda count, total: together.wait(10) and None,
-            )  # fmt: skip
+        def wait(*_: int, together: Barrier = together) -> None:
+            together.wait(10)
+
+        def one(wait: Any = wait) -> Any:
+            return seal(sealed.engine, NORTHWIND, sealed.trust, started_by=BY, progress=wait)
 
         with ThreadPoolExecutor(2) as threads:
             first, second = (future.result() for future in [threads.submit(one), threads.submit(one)])
