@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
@@ -148,6 +149,14 @@ class App:
         """Click a cell of a table."""
         selection = {"rows": [], "columns": [], "cells": [[row, column]]}
         self._send(self._keyed("dataframe", prefix), {"selection": selection})
+
+    def wait_for(self, button: str) -> None:
+        """Look at the page, as its progress makes the browser do, until it has a button again."""
+        deadline = time.monotonic() + SECONDS
+        while button not in self.buttons:
+            assert time.monotonic() < deadline, "it did not end"
+            time.sleep(0.1)
+            self.run()
 
     def _link_buttons(self) -> list[Button]:
         """Links to the page that one is on: they rewrite its address."""

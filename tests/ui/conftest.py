@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from flasktrack.demo import make_tampered_copy
+from flasktrack.settings import Settings
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.writer import append
+from flasktrack.trust.keyring import Keyring
+from tests.store.samples import event
 from tests.ui.app import App, OpenApp
 from tests.ui.nasty import nasty_events
 
@@ -40,6 +43,19 @@ def tampered_url(lab_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 def unfilled_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database whose one organization, `new-lab`, has no record yet."""
     return _made(tmp_path_factory.mktemp("ui") / "unfilled.db", "new-lab")
+
+
+@pytest.fixture
+def small_url(tmp_path: Path) -> str:
+    """A database to write to, with keys: two organizations, `small-lab` with ten records and `other-lab` with one."""
+    url = _made(tmp_path / "small.db", "small-lab", "other-lab")
+    Keyring.from_settings(Settings.from_environment()).create()
+    engine = open_engine(url)
+    with writing(engine) as connection:
+        append(connection, "small-lab", [event(number) for number in range(1, 11)])
+        append(connection, "other-lab", [event(1)])
+    engine.dispose()
+    return url
 
 
 @pytest.fixture(scope="session")

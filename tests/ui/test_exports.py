@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.store.engine import open_engine, writing
+from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
-from flasktrack.store.writer import append
 from flasktrack.ui.downloads import Downloads, downloads
-from tests.store.samples import event
+from tests.store.samples import event, record
 from tests.ui.app import App, OpenApp
 from tests.ui.fetch import fetch
 
 HERE = "alpenrand-bioanalytik"
 SECONDS = 60
-
-
-@pytest.fixture
-def engine(sample_lab_url: str) -> Iterator[Engine]:
-    engine = open_engine(sample_lab_url)
-    yield engine
-    engine.dispose()
 
 
 def announced(app: App) -> int:
@@ -68,12 +59,12 @@ FILTERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("params", FILTERS, ids=["action", "text", "entities and what relates to them"])
-def test_the_file_holds_exactly_what_was_announced(
-    params: dict[str, Any], open_app: OpenApp, sample_lab_url: str, engine: Engine
-) -> None:
+def test_the_file_holds_exactly_what_was_announced(params: dict[str, Any], open_app: OpenApp, lab_url: str) -> None:
     chosen = RecordFilter.from_params(params)
+    engine = open_engine(lab_url)
     expected = [found.record.seq for found in Ledger(engine, HERE).stream(*chosen.conditions())]
-    app = open_app(sample_lab_url, "exports", org=HERE, **params)
+    engine.dispose()
+    app = open_app(lab_url, "exports", org=HERE, **params)
     assert announced(app) == len(expected) > 0
     export(app)
     assert app.errors == []
@@ -88,45 +79,44 @@ def test_the_file_holds_exactly_what_was_announced(
     assert re.search(rf"{HERE}-[\d-]+\.csv", answer.headers["content-disposition"])
 
 
-def test_json_lines_hold_each_record(open_app: OpenApp, sample_lab_url: str, engine: Engine) -> None:
-    app = open_app(sample_lab_url, "exports", org=HERE, seq="100-109")
+def test_records_that_come_after_the_count_are_not_written(open_app: OpenApp, small_url: str) -> None:
+    app = open_app(small_url, "exports", org="small-lab", entity="sample:S-100")
+    assert announced(app) == 10
+    engine = open_engine(small_url)
+    record(engine, event(11), organization="small-lab")
+    engine.dispose()
+    export(app)  # the click comes from the page that said 10
+    assert "10 records," in app.text
+    lines = fetch(address(app)).content.decode("utf-8-sig").splitlines()
+    assert len(list(csv.DictReader(lines))) == 10
+
+
+def test_an_export_stays_until_the_next_one_and_says_what_it_was_made_of(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "exports", org=HERE, seq="100-109")
     app.test.button_group("export_format").set_value("jsonl").run()
     export(app)
-    lines = fetch(address(app)).content.decode().splitlines()
-    assert [json.loads(line)["seq"] for line in lines] == list(range(100, 110))
-
-
-def test_records_that_come_after_the_count_are_not_written(
-    open_app: OpenApp, sample_lab_url: str, engine: Engine
-) -> None:
-    app = open_app(sample_lab_url, "exports", org=HERE, entity="sample:S-100")
-    with writing(engine) as connection:
-        append(connection, HERE, [event(1)])
-    app.run()
-    assert announced(app) == 1
-    with writing(engine) as connection:
-        append(connection, HERE, [event(2)])
-    export(app)  # the click comes from the page that said 1
-    assert "1 record," in app.text
-    lines = fetch(address(app)).content.decode("utf-8-sig").splitlines()
-    assert len(list(csv.DictReader(lines))) == 1
-
-
-def test_another_export_takes_the_first_ones_file_away(open_app: OpenApp, sample_lab_url: str) -> None:
-    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
-    export(app)
     first = address(app)
-    assert fetch(first).status == 200
+    lines = fetch(first).content.decode().splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(100, 110))
+    assert "Made before" not in app.text
+    app.filter("seq").set_value("1-5").run()
+    assert announced(app) == 5
+    assert re.search("Made before, with another filter: .*100", app.text)
+    assert address(app) == first
+    app.test.selectbox("switch_org").select("cascade-assays").run()
+    assert not app.test.get("link_button")  # it is of another organization
+    app.go("exports", org=HERE, seq="1-5")
     export(app)
     assert address(app) != first
+    assert "Made before" not in app.text
     gone = fetch(first)
     assert gone.status == 404
     assert "again" in gone.text
     assert fetch(address(app)).status == 200
 
 
-def test_an_export_can_be_cancelled_and_leaves_nothing(open_app: OpenApp, sample_lab_url: str) -> None:
-    app = open_app(sample_lab_url, "exports", org=HERE)
+def test_an_export_can_be_cancelled_and_leaves_nothing(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "exports", org=HERE)
     app.click(next(label for label in app.buttons if label.startswith("Export ")))
     file: Path = app.test.session_state["export"].file
     app.click("Cancel")
@@ -152,14 +142,6 @@ def test_positions_beyond_the_newest_select_nothing(open_app: OpenApp, lab_url: 
     assert app.errors == []
 
 
-def test_an_export_of_one_organization_is_not_shown_to_another(open_app: OpenApp, sample_lab_url: str) -> None:
-    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
-    export(app)
-    assert app.test.get("link_button")
-    app.test.selectbox("switch_org").select("cascade-assays").run()
-    assert not app.test.get("link_button")
-
-
 def test_what_is_missing_in_an_altered_history_is_missing_in_the_file(open_app: OpenApp, tampered_url: str) -> None:
     """The count is of what there is; the head, which says more, is not relied on."""
     app = open_app(tampered_url, "exports", org=HERE, seq="15000-")
@@ -167,6 +149,28 @@ def test_what_is_missing_in_an_altered_history_is_missing_in_the_file(open_app: 
     export(app)
     rows = list(csv.DictReader(fetch(address(app)).content.decode("utf-8-sig").splitlines()))
     assert len(rows) == said > 0
+
+
+def test_a_value_that_no_record_can_hold_is_refused_before_anything_is_started(open_app: OpenApp, lab_url: str) -> None:
+    for params in ({"action": "x" * 200_000}, {"entity": "sample:" + "x" * 200_000}, {"text": " " * 200_000 + "x"}):
+        app = open_app(lab_url, "exports", **params)
+        (said,) = app.errors
+        assert "characters" in said
+        assert not [label for label in app.buttons if label.startswith("Export ")]
+
+
+def test_only_so_many_exports_are_made_at_once(
+    open_app: OpenApp, sample_lab_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flasktrack.ui.make_export.MOST_AT_ONCE", 0)
+    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
+    app.click("Export 5 records")
+    (said,) = (warning.value for warning in app.test.warning)
+    assert "Nothing was begun" in said
+    assert "export" not in app.test.session_state
+    monkeypatch.setattr("flasktrack.ui.make_export.MOST_AT_ONCE", 1)
+    export(app)
+    assert fetch(address(app)).status == 200
 
 
 # Files to fetch
@@ -187,6 +191,27 @@ def test_a_file_is_there_until_it_is_withdrawn() -> None:
     downloads().withdraw(file)
     assert fetch(place).status == 404
     assert not file.parent.exists()
+
+
+def test_what_is_being_written_can_be_withdrawn() -> None:
+    """A process may still write beside it, under another name."""
+    file = downloads().new_file("lab.csv")
+    file.with_name("lab.csv.part").write_text("seq", encoding="utf-8")
+    downloads().withdraw(file)
+    assert not file.parent.exists()
+    downloads().withdraw(file)  # once more does no harm
+
+
+def test_a_days_old_file_goes_when_another_is_made() -> None:
+    old, kept = downloads().new_file("old.csv"), downloads().new_file("kept.csv")
+    for file, age in ((old, 25), (kept, 23)):
+        file.write_text("seq\n", encoding="utf-8")
+        hours_ago = time.time() - age * 3600
+        os.utime(file.parent, (hours_ago, hours_ago))
+    place = downloads().offer(old)
+    downloads().new_file("new.csv")
+    assert fetch(place).status == 404
+    assert kept.exists()
 
 
 def test_a_file_that_somebody_deleted_is_not_found() -> None:

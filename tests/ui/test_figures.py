@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -113,6 +114,38 @@ def test_the_coverage_shows_what_was_checked_what_was_not_and_where_something_is
     assert spans == [(1, 80), (81, 100)]
     marks = [[list(data) for data in trace.customdata] for trace in figure.data if trace.type == "scatter"]
     assert marks == [[[7]], [[9]], []]  # errors, warnings, notes
+
+
+def stretches(figure: go.Figure, colour: str | None = None) -> list[tuple[str, int, int]]:
+    """What the coverage's bars say: what it is, from where, up to where."""
+    bars = [trace for trace in figure.data if trace.type == "bar" and colour in (None, trace.marker.color)]
+    return [(bar.hovertext[0].partition(": ")[2], bar.base[0] + 1, bar.base[0] + bar.x[0]) for bar in bars]
+
+
+def test_the_coverage_tells_sealed_from_unsealed_and_this_verification_from_earlier_ones() -> None:
+    done = replace(verification(80), first_seq=21, sealed=60, mode="incremental")
+    assert stretches(coverage(done, 100, (), dark=False)) == [
+        ("checked by an earlier verification", 1, 20),
+        ("sealed and checked", 21, 60),
+        ("checked, not sealed", 61, 80),
+        ("not checked", 81, 100),
+    ]
+
+
+def test_the_coverage_shows_where_records_are_gone_in_a_colour_of_its_own() -> None:
+    """In the midst of the chain, and past its end, where a checkpoint or the head says that there were some."""
+    found = (
+        Finding("record_missing", "lab", 40, 45, "Gone."),
+        Finding("chain_truncated", "lab", 101, 120, "Cut off."),
+        finding("record_modified", 50),
+    )
+    figure = coverage(verification(100, *found), 100, found, dark=False)
+    gone = [("gone", 40, 45), ("gone", 101, 120)]
+    assert [stretch for stretch in stretches(figure) if stretch[0] == "gone"] == gone
+    (colour,) = {trace.marker.color for trace in figure.data if trace.type == "bar" and "gone" in trace.hovertext[0]}
+    assert stretches(figure, colour) == gone  # nothing else is drawn in it
+    assert figure.layout.xaxis.range[1] >= 120
+    assert "gone 6" in figure.layout.title.text
 
 
 def figures_of(text: str, *, dark: bool) -> list[go.Figure]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine
@@ -11,14 +11,16 @@ from sqlalchemy import Engine
 from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import Ledger
-from flasktrack.store.verifications import latest_verification, list_verifications
+from flasktrack.store.verifications import latest_verification, list_verifications, store_verification
 from flasktrack.store.writer import append
+from flasktrack.ui.finding_words import FINDING_WORDS
+from flasktrack.ui.text import count
 from flasktrack.verify.runner import verify_organization
+from tests.adversary import run_sql
 from tests.store.samples import event
-from tests.ui.app import App, OpenApp
+from tests.ui.app import OpenApp
 
-HERE, THERE = "alpenrand-bioanalytik", "cascade-assays"
-SECONDS = 60
+HERE, THERE, SMALL = "alpenrand-bioanalytik", "cascade-assays", "small-lab"
 
 
 @pytest.fixture
@@ -29,53 +31,49 @@ def engine(sample_lab_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def run_until(app: App, button: str) -> None:
-    """Look at the page, as its progress makes the browser do, until it has the button again."""
-    deadline = time.monotonic() + SECONDS
-    while button not in app.buttons:
-        assert time.monotonic() < deadline, "it did not end"
-        time.sleep(0.1)
-        app.run()
-
-
-def test_verify_now_checks_every_record_and_keeps_the_result(
-    open_app: OpenApp, sample_lab_url: str, engine: Engine
-) -> None:
-    (loaded,) = list_verifications(engine, THERE)
-    app = open_app(sample_lab_url, "integrity", org=THERE, role="qa-lead")
+def test_verify_now_checks_every_record_and_keeps_the_result(open_app: OpenApp, small_url: str) -> None:
+    engine = open_engine(small_url)
+    former = verify_organization(engine, SMALL, started_by="command line")
+    app = open_app(small_url, "integrity", org=SMALL, role="qa-lead")
     app.click("Verify now")
     assert "Cancel" in app.buttons  # beside the app: the page does not wait for it
-    run_until(app, "Verify now")
-    newest, former = list_verifications(engine, THERE)
-    assert former == loaded
-    assert newest.started_by == "user:demo-qa-lead"
-    assert newest.records == Ledger(engine, THERE).count()
-    assert newest.status == "verified"
+    app.wait_for("Verify now")
+    newest, kept = list_verifications(engine, SMALL)
+    assert kept == former
+    assert (newest.started_by, newest.status, newest.mode) == ("user:demo-qa-lead", "verified", "full")
+    assert newest.records == 10
+    act = Ledger(engine, SMALL).get(11)  # who verified when is part of the history
+    assert act is not None
+    assert (act.record.record_id, act.record.action, act.record.actor_id) == (newest.id, "verify", "demo-qa-lead")
     assert "Started by user:demo-qa-lead" in app.text
     assert list(app.table("runs_")["by"]) == [newest.started_by, former.started_by]
-    assert len(list_verifications(engine, HERE)) == 1  # nobody asked about the other one
+    assert list_verifications(engine, "other-lab") == []  # nobody asked about that one
+    engine.dispose()
 
 
-def test_a_verification_that_is_cancelled_leaves_nothing(
+def test_everybody_sees_the_verification_that_runs_and_may_cancel_it(
     open_app: OpenApp, sample_lab_url: str, engine: Engine
 ) -> None:
-    app = open_app(sample_lab_url, "integrity", org=HERE)
-    app.click("Verify now")
-    app.click("Cancel")
-    run_until(app, "Verify now")
-    assert "was cancelled" in app.text
-    assert len(list_verifications(engine, HERE)) == 1
-
-
-def test_everybody_sees_the_verification_that_runs(open_app: OpenApp, sample_lab_url: str, engine: Engine) -> None:
     one = open_app(sample_lab_url, "integrity", org=HERE)
     one.click("Verify now")
     other = open_app(sample_lab_url, "integrity", org=HERE)
     assert "Verify now" not in other.buttons
-    run_until(other, "Verify now")
+    other.click("Cancel")
+    other.wait_for("Verify now")
     one.run()
-    assert "Verify now" in one.buttons
-    assert len(list_verifications(engine, HERE)) == 2
+    assert "was cancelled" in one.text
+    assert {"Verify now", "Verify what is new", "Seal now"} <= set(one.buttons)
+    assert len(list_verifications(engine, HERE)) == 1  # nothing of it was kept
+
+
+def test_a_job_that_fails_says_why(open_app: OpenApp, small_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASKTRACK_KEY_DIR", "/nowhere/keys")
+    app = open_app(small_url, "integrity", org=SMALL)
+    app.click("Seal now")
+    app.wait_for("Seal now")
+    (said,) = app.errors
+    assert "could not be done" in said
+    assert "/nowhere/keys" in said
 
 
 def test_records_since_the_last_verification_are_said_to_be_unchecked(
@@ -120,6 +118,8 @@ def test_every_finding_is_listed_in_plain_words(open_app: OpenApp, tampered_url:
         details
     )
     for code, said in details.items():
+        assert f"{FINDING_WORDS[code].title.lower()}] ({count(len(said), 'finding')})" in app.text
+        assert FINDING_WORDS[code].advice in app.text
         assert list(app.table(f"findings_{latest.id}_{code}")["detail"]) == said
     assert "not intact" in app.text
     errors = sum(finding.severity == "error" for finding in latest.findings)
@@ -140,16 +140,53 @@ def test_a_click_on_a_finding_opens_its_record(open_app: OpenApp, tampered_url: 
     assert "Record 1,234" in app.text
 
 
+def test_what_only_a_verification_knows_of_a_record_is_said_beside_it(open_app: OpenApp, tampered_url: str) -> None:
+    """To a reader of one record, a link that is broken or a record that was moved looks otherwise."""
+    engine = open_engine(tampered_url)
+    latest = latest_verification(engine, HERE)
+    engine.dispose()
+    assert latest is not None
+    found = {finding.code: finding for finding in latest.findings}
+    for code in ("chain_broken", "record_reordered", "record_missing"):
+        app = open_app(tampered_url, "integrity", org=HERE, record=str(found[code].seq))
+        boxes = [box for box in app.errors if box.endswith(f"`{code}`")]
+        assert boxes == [f"**Error:** {found[code].detail} `{code}`"], code
+        assert not any("record_modified" in box for box in app.errors), code
+
+
 def test_the_other_organization_of_an_altered_database_is_intact(open_app: OpenApp, tampered_url: str) -> None:
     app = open_app(tampered_url, "integrity", org=THERE)
-    assert "The history is intact" in app.text
+    assert "The recorded history is intact" in app.text
 
 
 def test_a_sound_history_says_so_and_that_nobody_has_signed_it(open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, "integrity", org=THERE)
-    assert "The history is intact" in app.text
+    assert "The recorded history is intact" in app.text
     assert "No findings" in app.text
     assert "None sealed" in app.text
+
+
+def test_what_was_done_to_the_tables_is_part_of_the_answer(open_app: OpenApp, small_url: str) -> None:
+    engine = open_engine(small_url)
+    done = verify_organization(engine, SMALL, started_by="command line")
+    with writing(engine) as connection:
+        store_verification(connection, replace(done, id="later", remarks=("The guard **x** is gone.",)))
+    engine.dispose()
+    app = open_app(small_url, "integrity", org=SMALL)
+    assert "The recorded history is not intact" in app.text
+    assert app.errors == ["The guard **x** is gone."]
+    assert "No findings" not in app.text
+
+
+def test_a_verification_that_cant_be_read_is_said_to_prove_nothing(open_app: OpenApp, small_url: str) -> None:
+    engine = open_engine(small_url)
+    verify_organization(engine, SMALL, started_by="command line")
+    run_sql(engine, "UPDATE verification SET findings = 'x'")
+    engine.dispose()
+    app = open_app(small_url, "integrity", org=SMALL)
+    assert "Nothing is proved yet" in app.text
+    assert "can't be read" in app.errors[0]
+    assert "The last full verification was never." in app.test.warning[0].value
 
 
 # Older ones

@@ -13,14 +13,15 @@ from sqlalchemy import Engine
 
 from flasktrack.store.engine import open_engine
 from flasktrack.ui.jobs import Job
+from tests.adversary import alter_record
 
 SECONDS = 60
-HERE = "alpenrand-bioanalytik"
+HERE = "small-lab"
 
 
 @pytest.fixture
-def engine(sample_lab_url: str) -> Iterator[Engine]:
-    engine = open_engine(sample_lab_url)
+def engine(small_url: str) -> Iterator[Engine]:
+    engine = open_engine(small_url)
     yield engine
     engine.dispose()
 
@@ -41,11 +42,10 @@ def test_a_job_ends_with_the_commands_answer_and_all_done(engine: Engine) -> Non
     assert job.share == 1
 
 
-def test_what_is_not_sound_is_an_answer_too(tampered_url: str) -> None:
+def test_what_is_not_sound_is_an_answer_too(engine: Engine) -> None:
     """Exit status 1 is "checked and not sound" (spec section 6)."""
-    engine = open_engine(tampered_url)
+    alter_record(engine, HERE, 5, reason="nothing to see")
     answer = ended(Job(engine, "verify", f"--organization={HERE}")).answer
-    engine.dispose()
     assert answer is not None
     assert answer["organizations"][0]["status"] == "broken"
 
@@ -69,10 +69,31 @@ def test_a_job_can_be_stopped(engine: Engine) -> None:
 
 def test_a_process_that_dies_without_a_word_is_said_to_have(engine: Engine) -> None:
     job = Job(engine, "verify", f"--organization={HERE}")
+    assert job._process is not None
     job._process.kill()
     ended(job)
     assert job.problem is not None
     assert "without a word" in job.problem
+
+
+def test_a_command_that_cant_be_started_says_why(engine: Engine) -> None:
+    """The system takes no argument as long as this."""
+    job = Job(engine, "verify", "--organization=" + "x" * 4_000_000)
+    assert not job.running
+    assert job.answer is None
+    assert job.problem is not None
+    assert job.problem.startswith("It could not be started: ")
+    job.cancel()
+    job.wait(1)
+
+
+@pytest.mark.parametrize("written", ["", "half an ans", "[]", "null"])
+def test_an_answer_that_is_none_is_said_to_be(engine: Engine, monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda arguments, **options: real(["printf", "%s", written], **options))
+    job = ended(Job(engine, "verify"))
+    assert job.answer is None
+    assert job.problem == f"It ended without {'an answer' if written else 'a word'} (exit status 0)."
 
 
 def test_the_address_of_the_database_is_not_among_the_arguments(

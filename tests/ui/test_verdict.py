@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine
 
 from flasktrack.access.roles import Role
+from flasktrack.core.finding import Finding
+from flasktrack.core.times import format_time, utc_now
+from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
+from flasktrack.store.verifications import Verification, store_verification
+from flasktrack.trust.checkpoints import StoredCheckpoint, store_checkpoint
 from flasktrack.ui.session import Context
 from flasktrack.ui.theme import OUTCOME, SEVERITY, STATUS
-from flasktrack.ui.verdict import chain_verdict
+from flasktrack.ui.verdict import ago, chain_verdict, describe
 from flasktrack.verify.runner import verify_organization
-from tests.adversary import alter_record, cut_tail
+from tests.adversary import alter_record, cut_tail, run_sql
 from tests.store.samples import NORTHWIND, event, organizations, record
 
 
@@ -25,8 +33,16 @@ def context(sqlite_engine: Engine) -> Context:
     return Context(sqlite_engine, organization, (organization,), zone, Role.QA_LEAD, "user:demo")
 
 
-def verify(context: Context) -> None:
-    verify_organization(context.engine, NORTHWIND, started_by="user:u-1")
+def verify(context: Context, started_by: str = "command line") -> Verification:
+    return verify_organization(context.engine, NORTHWIND, started_by=started_by)
+
+
+def keep(context: Context, done: Verification, **changes: Any) -> Verification:
+    """Store another verification, as the newest one."""
+    made = replace(done, **changes)
+    with writing(context.engine) as connection:
+        store_verification(connection, made)
+    return made
 
 
 def test_without_a_verification_nothing_is_claimed(context: Context) -> None:
@@ -55,6 +71,94 @@ def test_later_records_are_not_covered(context: Context) -> None:
     assert look == STATUS["verified"]
     assert "1 record checked" in said
     assert "2 records since then not checked" in said
+
+
+def test_the_record_that_somebody_verified_is_not_covered_by_what_it_tells_of(context: Context) -> None:
+    record(context.engine, event(1))
+    verify(context, "user:u-1")
+    assert "1 record since then not checked" in chain_verdict(context)[1]
+
+
+def test_a_verification_of_what_is_new_is_never_said_to_be_one_of_all(context: Context) -> None:
+    record(context.engine, *(event(number) for number in range(1, 6)))
+    done = keep(context, verify(context), id="new", mode="incremental", first_seq=4, records=2)
+    look, said = chain_verdict(context)
+    assert look == STATUS["verified"]._replace(word="Verified since 4")
+    assert said.startswith("only the 2 records from 4 to 5 checked ")
+    broken = Finding("record_modified", NORTHWIND, 5, 5, "Altered.")
+    keep(context, done, id="broken", findings=(broken,))
+    assert chain_verdict(context)[0] == STATUS["broken"]
+
+
+def test_a_verification_of_a_range_speaks_for_the_chain_only_where_it_found_an_error(context: Context) -> None:
+    record(context.engine, *(event(number) for number in range(1, 6)))
+    done = verify(context)
+    keep(context, done, id="range", mode="range", first_seq=2, last_seq=3, records=2)
+    assert "all 5 records checked" in chain_verdict(context)[1]
+    broken = Finding("record_modified", NORTHWIND, 2, 2, "Altered.")
+    keep(context, done, id="broken", mode="range", first_seq=2, last_seq=3, records=2, findings=(broken,))
+    look, said = chain_verdict(context)
+    assert look == STATUS["broken"]
+    assert said.startswith("1 error in only the 2 records from 2 to 3")
+
+
+def test_how_far_the_chain_is_sealed_and_anchored_is_said(context: Context) -> None:
+    record(context.engine, *(event(number) for number in range(1, 11)))
+    done = verify(context)
+    for sealed, anchored, words in (
+        (10, 10, "; sealed through 10, anchored through 10"),
+        (8, 4, "; sealed through 8, anchored through 4, 2 not yet sealed"),
+        (8, 0, "; sealed through 8, not anchored, 2 not yet sealed"),
+        (0, 0, "; none sealed"),
+    ):
+        assert describe(context, replace(done, sealed=sealed, anchored=anchored), 10).endswith(words)
+
+
+def test_a_seal_that_came_later_is_told_and_not_trusted_yet(context: Context) -> None:
+    record(context.engine, *(event(number) for number in range(1, 11)))
+    done = replace(verify(context), sealed=4)
+    created_at = format_time(utc_now())
+    with writing(context.engine) as connection:
+        store_checkpoint(connection, StoredCheckpoint(NORTHWIND, 9, bytes(32), "note", created_at))
+    since = "; sealed through 9 since then, the seal not yet checked, 1 not yet sealed"
+    assert describe(context, done, 10).endswith(since)
+    later = format_time(utc_now() + timedelta(hours=1))
+    assert describe(context, replace(done, started_at=later), 10).endswith(
+        "; sealed through 4, not anchored, 6 not yet sealed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [
+        (timedelta(seconds=59), "just now"),
+        (timedelta(minutes=1), "1 minute ago"),
+        (timedelta(minutes=59), "59 minutes ago"),
+        (timedelta(hours=25), "1 day ago"),
+        (timedelta(days=400), "400 days ago"),
+        (timedelta(seconds=-50), "just now"),  # by a clock that is a little ahead
+        (timedelta(hours=-1), "in the future, by this machine's clock"),
+    ],
+)
+def test_how_long_ago_is_said_as_people_say_it(passed: timedelta, said: str) -> None:
+    assert ago(utc_now() - passed) == said
+
+
+def test_faults_in_the_tables_break_the_verdict_without_any_error(context: Context) -> None:
+    record(context.engine, event(1), event(2))
+    keep(context, verify(context), id="remarks", remarks=("A guard is gone.",))
+    look, said = chain_verdict(context)
+    assert look == STATUS["broken"]
+    assert "1 fault in the tables themselves and 0 errors in 2 records checked" in said
+
+
+def test_a_verification_that_cant_be_read_proves_nothing(context: Context) -> None:
+    record(context.engine, event(1), event(2))
+    verify(context)
+    run_sql(context.engine, "UPDATE verification SET records = -1")
+    look, said = chain_verdict(context)
+    assert look == STATUS["not_checked"]
+    assert "can't be read, so it proves nothing" in said
 
 
 def test_an_altered_chain_is_broken(context: Context) -> None:
