@@ -8,9 +8,9 @@ import streamlit as st
 from flasktrack.errors import FlaskTrackError, InvalidNote
 from flasktrack.settings import Settings
 from flasktrack.trust.anchors import Anchors
-from flasktrack.trust.checkpoints import StoredCheckpoint, ThirdParty, list_checkpoints, open_note
+from flasktrack.trust.checkpoints import StoredCheckpoint, list_checkpoints, open_note
 from flasktrack.trust.key_files import KEY_NAMES
-from flasktrack.trust.keyring import Keyring, TrustedKey
+from flasktrack.trust.keyring import Keyring, ThirdParty, TrustedKey
 from flasktrack.ui.charts import table_height
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import literal

@@ -100,7 +100,18 @@ def test_a_service_managers_stop_ends_the_command(sqlite_engine: Engine, tmp_pat
     record(sqlite_engine, event(1))
     health = tmp_path / "health.json"
     url = sqlite_engine.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "flasktrack", "--database", url, "verify", "--every", "1h", "--health", health]
+    command = [
+        sys.executable,
+        "-m",
+        "flasktrack",
+        "--database",
+        url,
+        "verify",
+        "--every",
+        "1h",
+        "--health",
+        str(health),
+    ]
     with subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while not health.exists() and time.monotonic() < deadline:
