@@ -14,6 +14,7 @@ comes from. This module reads and checks the file, `csv_sources` is what it then
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from flasktrack.store.organizations import check_time_zone
 _REQUIRED: Final = ("occurred_at", "record_id", "actor", "entity", "action")
 SOURCE_KEYS: Final = ("column", "constant", "values", "otherwise", "empty", "transform")
 _OBJECT_KEYS: Final = {"actor": ACTOR_KEYS, "entity": ENTITY_KEYS}
+MAX_MAPPING_BYTES: Final = 1024 * 1024
+_MAX_FORMAT: Final = 200  # characters of a time's format
+_DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
 _PROBE = datetime(2001, 11, 23, 14, 45, 56, tzinfo=UTC)
 
 
@@ -75,13 +79,24 @@ def sources(template: Template) -> Iterator[Source]:
 def load_mapping(path: Path) -> CsvMapping:
     """Read and check a mapping file. Raises ImportFailed, which names the file and the key."""
     try:
-        return mapping_from(tomllib.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode()))
+        with path.open("rb") as file:
+            written = file.read(MAX_MAPPING_BYTES + 1)
+        if len(written) > MAX_MAPPING_BYTES:
+            raise ImportFailed(
+                f"The mapping {path} is longer than {MAX_MAPPING_BYTES:,} bytes; is it the right file?",
+                NOTHING_IMPORTED,
+            )
+        return mapping_from(tomllib.loads(written.removeprefix(b"\xef\xbb\xbf").decode()))
     except OSError as problem:
         raise unreadable(path, problem) from None
     except UnicodeDecodeError:
         raise ImportFailed(f"The mapping {path} is not UTF-8.", NOTHING_IMPORTED) from None
     except tomllib.TOMLDecodeError as problem:
         raise ImportFailed(f"The mapping {path} is not TOML: {problem}.", NOTHING_IMPORTED) from None
+    except RecursionError:
+        raise ImportFailed(f"The mapping {path} is nested too deeply.", NOTHING_IMPORTED) from None
+    except ValueError:  # an integer of thousands of digits, which Python refuses to read
+        raise ImportFailed(f"The mapping {path} holds a number that is too long.", NOTHING_IMPORTED) from None
     except _BadMapping as problem:
         raise ImportFailed(f"The mapping {path}, {problem}.", NOTHING_IMPORTED, field=problem.key) from None
 
@@ -99,7 +114,7 @@ def mapping_from(value: Mapping[str, Any]) -> CsvMapping:
         if key not in value:
             raise _BadMapping(key, "is missing")
     delimiter = value.get("delimiter", ",")
-    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n\0':
         raise _BadMapping("delimiter", 'must be one character, such as ";" or "\\t"')
     fields: dict[str, Template] = {}
     for key in EVENT_KEYS:
@@ -191,6 +206,11 @@ def _time_source(value: Any) -> TimeSource:
 def _time_format(key: str, value: Any) -> str:
     """The format, once it is sure that it loses neither date nor hour: strptime would fill in 1900-01-01 or 0:00."""
     text = _string(key, value)
+    if len(text) > _MAX_FORMAT:
+        raise _BadMapping(key, f"has {len(text):,} characters; {_MAX_FORMAT} are allowed")
+    for directive in _DIRECTIVE.findall(text):
+        if not (directive.isascii() and directive.isalpha()) and directive != "%":  # strftime takes widths: %099999999d
+            raise _BadMapping(key, f"{'%' + directive!r} is not a directive; they are % and a letter, such as %Y")
     if "%Z" in text:
         raise _BadMapping(key, "%Z reads a zone's name and ignores it; give the zone as `zone`, or use %z for offsets")
     try:

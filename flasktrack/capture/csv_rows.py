@@ -13,13 +13,15 @@ from uuid import UUID
 from flasktrack.capture.csv_mapping import CsvMapping, Template, sources
 from flasktrack.capture.csv_sources import Source
 from flasktrack.capture.jsonl import event_from_object
-from flasktrack.capture.lines import NOTHING_IMPORTED, bad_line
+from flasktrack.capture.lines import MAX_LINE_BYTES, NOTHING_IMPORTED, bad_line
 from flasktrack.core.record import SECTIONS, Event
 from flasktrack.core.times import format_time
 from flasktrack.errors import ImportFailed, InvalidRecord
 
-MAX_CELL_CHARACTERS: Final = 8 * 1024 * 1024
-"""A section of 1 MiB with every character escaped fits. It also stops a quote that is never closed."""
+MAX_ROW_CHARACTERS: Final = MAX_LINE_BYTES
+"""What a line may have, too. It stops a row that goes on over lines, as with a quote that is never closed."""
+MAX_CELLS: Final = 16_384
+"""In a row; a spreadsheet has no more columns either."""
 
 Row = Sequence[str]
 
@@ -43,10 +45,12 @@ def read_rows(lines: Iterable[tuple[int, str]], mapping: CsvMapping) -> Iterator
 
 def _numbered(lines: Iterable[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Rows with the number of their first line; blank lines are skipped."""
-    csv.field_size_limit(MAX_CELL_CHARACTERS)  # the module's own, of 128 KiB, is less than a section may have
-    reader = csv.reader((text for _, text in lines), delimiter=delimiter, strict=True)
+    csv.field_size_limit(MAX_ROW_CHARACTERS)  # the module's own, of 128 KiB, is less than a section may have
+    taken = _Taken(lines)
+    reader = csv.reader(taken, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
+        taken.begin_row(line)
         try:
             row = next(reader)
         except StopIteration:
@@ -54,8 +58,33 @@ def _numbered(lines: Iterable[tuple[int, str]], delimiter: str) -> Iterator[tupl
         except csv.Error as problem:
             detail = "a carriage return outside quotes" if "new-line" in str(problem) else str(problem)
             raise bad_line(line, None, f"begins a row that is not CSV ({detail})") from None
+        if len(row) > MAX_CELLS:
+            raise bad_line(line, None, f"has {len(row):,} cells; {MAX_CELLS:,} are allowed")
         if row:
             yield line, row
+
+
+class _Taken:
+    """The texts of lines, counted: no row may take too many of them before it ends."""
+
+    def __init__(self, lines: Iterable[tuple[int, str]]) -> None:
+        self.lines = iter(lines)
+        self.row = 1
+        self.characters = 0
+
+    def begin_row(self, line: int) -> None:
+        self.row, self.characters = line, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        text = next(self.lines)[1]
+        self.characters += len(text)
+        if self.characters > MAX_ROW_CHARACTERS:
+            problem = f"begins a row of more than {MAX_ROW_CHARACTERS:,} characters, as where a quote is never closed"
+            raise bad_line(self.row, None, problem)
+        return text
 
 
 class _Events:

@@ -22,8 +22,9 @@ from flasktrack.errors import ImportFailed
 
 NOTHING_IMPORTED = "Nothing was imported."
 
-MAX_LINE_BYTES = 32 * 1024 * 1024
-"""Three sections of 1 MiB, every character of them escaped as \\uXXXX, fit; a file that is not text at all doesn't."""
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""Three sections of 1 MiB and the other fields fit, half of it escaped as \\uXXXX. It bounds what parsing takes:
+`[[],[],` and so on becomes some 25 bytes of memory for each byte."""
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

@@ -62,6 +62,10 @@ def test_a_section_may_have_keys_that_are_words_of_the_mapping_and_objects_in_it
         ("acton", {"acton": '{ column = "x" }'}),
         ("delimiter", {"delimiter": '";;"'}),
         ("delimiter", {"delimiter": "'\"'"}),
+        ("delimiter", {"delimiter": '"\\u0000"'}),
+        ("occurred_at.format", {"occurred_at": '{ column = "t", format = "%Y-%m-%d %0999999999d" }'}),
+        ("occurred_at.format", {"occurred_at": f'{{ column = "t", format = "%Y-%m-%d {"x" * 200}" }}'}),
+        ("occurred_at.format", {"occurred_at": '{ column = "t", format = "%Y-%m-%d %" }'}),
         ("action", {"action": '"create"'}),
         ("action", {"action": "{}"}),
         ("action", {"action": '{ column = "a", constant = "b" }'}),
@@ -91,7 +95,6 @@ def test_a_section_may_have_keys_that_are_words_of_the_mapping_and_objects_in_it
         ("occurred_at.format", {"occurred_at": '{ column = "t", format = "%d.%m. %H:%M" }'}),
         ("occurred_at.format", {"occurred_at": '{ column = "t", format = "%m/%d/%Y %I:%M" }'}),
         ("occurred_at.format", {"occurred_at": '{ column = "t", format = "%Y-%m-%d %H:%M %Z" }'}),
-        ("occurred_at.format", {"occurred_at": '{ column = "t", format = "%Y-%m-%d %" }'}),
         ("record_id.source", {"record_id": '{ columns = ["a"] }'}),
         ("record_id.columns", {"record_id": '{ source = "s", columns = [] }'}),
         ("record_id.columns", {"record_id": '{ source = "s", columns = "a" }'}),
@@ -115,13 +118,28 @@ def test_formats_that_state_a_whole_date_are_taken(tmp_path: Path, form: str) ->
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"action = {", "is not TOML"), (b"a = 'M\xfcller'", "is not UTF-8"), (b"", "is missing")]
+    ("content", "says"),
+    [
+        (b"action = {", "is not TOML"),
+        (b"a = 'M\xfcller'", "is not UTF-8"),
+        (b"", "is missing"),
+        (b"a = " + b"[" * 5_000, "nested too deeply"),
+        (b"a = " + b"9" * 5_000, "number that is too long"),
+        (b"# " + b"x" * 2**20, "longer than 1,048,576 bytes"),
+    ],
+    ids=["cut off", "Latin-1", "empty", "deep lists", "digits", "long"],
 )
 def test_a_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "mapping.toml"
     path.write_bytes(content)
     with pytest.raises(ImportFailed, match=says):
         load_mapping(path)
+
+
+def test_a_section_of_tables_in_tables_without_end_is_refused(tmp_path: Path) -> None:
+    deep = mapping_file(tmp_path, **{"after" + ".a" * 5_000: '{ column = "x" }'})
+    with pytest.raises(ImportFailed, match="nested too deeply"):
+        load_mapping(deep)
 
 
 def test_a_mapping_that_is_not_there_is_refused(tmp_path: Path) -> None:

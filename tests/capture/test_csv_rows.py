@@ -168,11 +168,23 @@ def test_a_column_of_uuids_gives_record_ids_and_may_not_be_empty() -> None:
     assert refused(f"{HEADER}\n{ROW[1:]}\n", mapping=own)[1] == "record_id"
 
 
-def test_a_cell_as_large_as_a_section_is_read_and_an_endless_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_as_large_as_a_section_is_read_and_a_row_without_end_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     large = "x" * 1_000_000
     assert event(f"1,2026-07-01 12:00,x,ana,S-1,,{large},", 'reason = { column = "new" }').reason == large
-    monkeypatch.setattr(csv_rows, "MAX_CELL_CHARACTERS", 100)
-    assert "field limit" in refused(f"{HEADER}\n{ROW},{large}\n")[2]
+    monkeypatch.setattr(csv_rows, "MAX_ROW_CHARACTERS", 100)
+    endless = (f'{ROW},"{large}\n', f'{ROW},"a\n' + 'b","c\n' * 50, f"{ROW},{large}\n")
+    for row in endless:  # a quote that is never closed, cells that each go on in the next line, and one line
+        line, _, problem = refused(f"{HEADER}\n{ROW}\n{row}")
+        assert (line, "row of more than 100 characters" in problem) == (3, True)
+    rows = [ROW.replace("1", str(number), 1) for number in range(20)]
+    assert len(events("\n".join([HEADER, *rows, ""]))) == 20, "earlier rows are counted in"
+
+
+def test_a_row_of_cells_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MAX_CELLS", HEADER.count(",") + 1)
+    assert event(ROW).action
+    for content in (f"{HEADER},\n{ROW},\n", f"{HEADER}\n{ROW},,\n"):
+        assert "cells; " in refused(content)[2]
 
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)

@@ -248,6 +248,12 @@ def test_text_that_is_not_exact_json_is_refused(text: str | bytes) -> None:
         parse_exact(text)
 
 
+def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
+    many = ",".join(f'"k{n}":0' for n in range(200_000))
+    with pytest.raises(ValueError, match="'k199999' twice"):
+        parse_exact(f'{{{many},"k199999":1}}')
+
+
 def test_the_key_that_stands_twice_is_named() -> None:
     with pytest.raises(ValueError, match="'volume' twice"):
         parse_exact('{"name": 1, "volume": 2, "volume": 3}')
