@@ -19,10 +19,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, literal, or_, select
 
 from flasktrack.core.body import check_characters
-from flasktrack.core.record import ACTOR_TYPES, MAX_POSITION, OUTCOMES
+from flasktrack.core.record import ACTOR_TYPES, MAX_ID, MAX_POSITION, OUTCOMES
 from flasktrack.core.times import format_time, in_zone
 from flasktrack.errors import FlaskTrackError, InvalidFilter
-from flasktrack.insight.words import body_contains, contains, split_words
+from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS, body_contains, contains, split_words
 from flasktrack.store.schema import audit_payload, audit_record, record_link
 
 MAX_VALUES = 500  # of one field: SQLite takes 999 parameters in its older builds
@@ -78,6 +78,7 @@ class RecordFilter:
         if len(types := {_pair("entity", entity)[0] for entity in self.entities}) > MAX_ENTITY_TYPES:
             raise _refusal("entity", f"they are of {len(types)} types", f"Give at most {MAX_ENTITY_TYPES} types.")
         if self.text is not None:
+            _check_length("text", self.text, MAX_WORDS * (MAX_LETTERS + 1))
             _check_characters("text", self.text)
             _words(self.text)
 
@@ -259,7 +260,13 @@ def _check_values(key: str, values: Sequence[str]) -> None:
     for value in values:
         if not value:
             raise _refusal(key, "it is empty", "Give a value, or leave the filter out.")
+        _check_length(key, value, 2 * MAX_ID + 1 if key in ("actor", "entity") else MAX_ID)
         _check_characters(key, value)
+
+
+def _check_length(key: str, value: str, longest: int) -> None:
+    if len(value) > longest:
+        raise _refusal(key, f"{value[:40]!r}... has {len(value):,} characters", f"Give at most {longest:,}.")
 
 
 def _check_characters(key: str, value: str) -> None:

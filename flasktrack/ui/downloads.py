@@ -1,4 +1,6 @@
-"""Files for a reader to take away: kept on disk, streamed from there, and gone when the app ends.
+"""Files for a reader to take away: kept on disk for a day, streamed from there, and gone when the app ends in order.
+
+An app that is killed leaves them in the machine's folder for temporary files.
 
 Streamlit's own download button holds the whole file in memory. The address of a file is a secret of 256 bits, which
 only the page that made it shows.
@@ -7,7 +9,9 @@ only the page that made it shows.
 from __future__ import annotations
 
 import secrets
+import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -16,6 +20,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 _PATH = "/download"
+_KEPT = 86_400  # seconds
 
 
 class Downloads:
@@ -26,8 +31,16 @@ class Downloads:
         self._files: dict[str, Path] = {}
 
     def new_file(self, name: str) -> Path:
-        """A place to write a file to; `name` is what the reader's computer will call it."""
-        return Path(tempfile.mkdtemp(dir=self._folder.name)) / name
+        """A place to write a file to; `name` is what the reader's computer will call it. Old files go.
+
+        Raises OSError where there is no room.
+        """
+        place = Path(self._folder.name)
+        place.mkdir(exist_ok=True)  # who cleans up temporary files may have taken it
+        for folder in place.iterdir():
+            if time.time() - folder.stat().st_mtime > _KEPT:
+                shutil.rmtree(folder, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=place)) / name
 
     def offer(self, file: Path) -> str:
         """Make a file available, and return its address on this server."""
@@ -41,10 +54,9 @@ class Downloads:
         return self._files.get(token)
 
     def withdraw(self, file: Path) -> None:
-        """Delete a file that nobody needs any more."""
+        """Delete a file that nobody needs any more, and what was written of it."""
         self._files = {token: kept for token, kept in self._files.items() if kept != file}
-        file.unlink(missing_ok=True)
-        file.parent.rmdir()
+        shutil.rmtree(file.parent, ignore_errors=True)
 
 
 @st.cache_resource(show_spinner=False)

@@ -12,7 +12,7 @@ from flasktrack.store.verifications import Verification
 from flasktrack.ui import address, theme
 from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.finding_words import FINDING_WORDS
-from flasktrack.ui.text import count
+from flasktrack.ui.text import count, display
 
 MOST_FINDINGS = 1000
 """Findings that are drawn; `verify --json` prints all."""
@@ -39,7 +39,9 @@ def _group(shown: Verification, code: str, found: list[Finding]) -> None:
     with st.container(border=True):
         st.markdown(f"**{title}**")
         st.text(f"{words.cause} {words.advice}")
-        frame = pd.DataFrame([(_where(finding), finding.detail) for finding in found], columns=["where", "detail"])
+        frame = pd.DataFrame(
+            [(_where(finding), display(finding.detail)) for finding in found], columns=["where", "detail"]
+        )
         column = st.column_config
         clickable_table(
             frame,

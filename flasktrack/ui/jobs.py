@@ -19,8 +19,6 @@ from sqlalchemy import Engine
 
 from flasktrack.settings import HOME
 
-_FAILED = 2  # the exit status of a command that could not do it (spec section 6)
-
 
 class Job:
     """A running or finished command. `checked` of `total` records are done; `total` is 0 until it is known."""
@@ -38,12 +36,19 @@ class Job:
         self.answer: dict[str, Any] | None = None
         self.problem: str | None = None
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process writes)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "flasktrack", *arguments, "--json", "--progress"],
-            env=environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self._process: subprocess.Popen[str] | None = None
         self._follower = threading.Thread(target=self._follow, daemon=True)
-        self._follower.start()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flasktrack", *arguments, "--json", "--progress"],
+                env=environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.PIPE, text=True,
+                errors="replace",
+            )  # fmt: skip
+        except OSError as problem:  # no memory, too many processes, more arguments than the system takes
+            self._output.close()
+            self.problem = f"It could not be started: {problem.strerror or problem}."
+        else:
+            self._follower.start()
 
     @property
     def running(self) -> bool:
@@ -57,15 +62,17 @@ class Job:
     def cancel(self) -> None:
         """Ask it to stop; it leaves nothing half-written."""
         self.cancelled = True
-        if self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
 
     def wait(self, seconds: float) -> None:
         """Wait for its end, at most so long."""
-        self._follower.join(seconds)
+        if self._process is not None:
+            self._follower.join(seconds)
 
     def _follow(self) -> None:
         said = ""
+        assert self._process is not None  # noqa: S101 (this thread is started with it)
         assert self._process.stderr is not None  # noqa: S101 (it was asked for above)
         with self._process.stderr as lines:
             for line in lines:
@@ -78,7 +85,17 @@ class Job:
         with self._output:
             self._output.seek(0)
             written = self._output.read()
-        if status in (0, 1) and written:
-            self.answer = json.loads(written)
-        else:
-            self.problem = said.removeprefix("flasktrack: ") or f"It ended without a word (exit status {status})."
+        if status in (0, 1):  # done; sound or not (spec section 6)
+            self.answer = _object(written)
+        if self.answer is None:
+            silent = f"It ended without {'an answer' if written else 'a word'} (exit status {status})."
+            self.problem = said.removeprefix("flasktrack: ") or silent
+
+
+def _object(written: bytes) -> dict[str, Any] | None:
+    """The JSON object that a command wrote; None for anything else."""
+    try:
+        answer = json.loads(written)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

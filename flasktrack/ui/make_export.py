@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +18,12 @@ from flasktrack.ui.jobs import Job
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count, literal
 
+MOST_AT_ONCE = 4
+"""Exports that are made at the same time, all sessions together: each keeps a processor busy."""
 FORMATS = {"csv": "CSV", "jsonl": "JSON Lines"}
 _EVERY = 0.5  # seconds between two looks at the progress
-_STATE = "export"
+_PATIENCE = 5.0  # seconds for an export to end that was cancelled
+_STATE, _REFUSED = "export", "export_refused"
 
 
 @dataclass(slots=True)
@@ -32,6 +36,19 @@ class _Export:
     file: Path
     job: Job
     address: str | None = None
+
+
+class _Exports:
+    """The exports that are being made, whoever asked for them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.jobs: list[Job] = []
+
+
+@st.cache_resource(show_spinner=False)
+def _exports() -> _Exports:
+    return _Exports()
 
 
 def make_export(context: Context, chosen: RecordFilter) -> None:
@@ -49,6 +66,8 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
             f"Export {count(records, 'record')}", type="primary", icon=":material/file_save:",
             disabled=running or not records, on_click=_start, args=(context, counted, str(format_), records),
         )  # fmt: skip
+    if refused := st.session_state.pop(_REFUSED, None):
+        st.warning(f"Nothing was begun. {literal(refused)}", icon=":material/warning:")
     if made is not None and made.organization_id == context.organization.id:
         with st.container(border=True):
             if running:
@@ -58,16 +77,28 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
 
 
 def _start(context: Context, counted: RecordFilter, format_: str, records: int) -> None:
-    former: _Export | None = st.session_state.pop(_STATE, None)
-    if former is not None:
-        downloads().withdraw(former.file)
     stamp = datetime.now(context.zone).strftime("%Y-%m-%d-%H%M%S")
-    file = downloads().new_file(f"{context.organization.id}-{stamp}.{format_}")
-    job = Job(
-        context.engine, "export", f"--organization={context.organization.id}", f"--format={format_}",
-        f"--output={file}", *_arguments(counted),
-    )  # fmt: skip
+    with _exports().lock:
+        _exports().jobs = [job for job in _exports().jobs if job.running]
+        if len(_exports().jobs) >= MOST_AT_ONCE:
+            st.session_state[_REFUSED] = f"{MOST_AT_ONCE} exports are being made now: try again when one has ended."
+            return
+        try:
+            file = downloads().new_file(f"{context.organization.id}-{stamp}.{format_}")
+        except OSError as problem:  # a full disk
+            st.session_state[_REFUSED] = f"There is no place for the file: {problem.strerror or problem}."
+            return
+        job = Job(
+            context.engine, "export", f"--organization={context.organization.id}", f"--format={format_}",
+            f"--output={file}", *_arguments(counted),
+        )  # fmt: skip
+        _exports().jobs.append(job)
+    former: _Export | None = st.session_state.get(_STATE)
     st.session_state[_STATE] = _Export(context.organization.id, counted.describe(context.zone), records, file, job)
+    if former is not None:
+        former.job.cancel()
+        former.job.wait(_PATIENCE)
+        downloads().withdraw(former.file)
 
 
 def _arguments(chosen: RecordFilter) -> list[str]:
@@ -91,6 +122,9 @@ def _result(made: _Export, now: str) -> None:
     if made.job.answer is None:
         said = "Cancelled; nothing was kept." if made.job.cancelled else f"{made.job.problem} Nothing was kept."
         st.error(literal(f"The export was not made: {said}"), icon=":material/error:")
+        return
+    if not made.file.exists():
+        st.info("The file of the last export is no longer kept. Make it again.", icon=":material/info:")
         return
     if made.address is None:
         made.address = downloads().offer(made.file)

@@ -93,6 +93,8 @@ def _sealed(done: Verification, size: int, since: int) -> str:
 def ago(moment: datetime) -> str:
     """How long ago that was, as one would say it."""
     seconds = (datetime.now(UTC) - moment).total_seconds()
+    if seconds < -60:
+        return "in the future, by this machine's clock"
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             return f"{count(int(seconds // size), unit)} ago"

@@ -20,7 +20,7 @@ from flasktrack.ui.findings import MOST_FINDINGS, draw_findings
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count, literal
+from flasktrack.ui.text import count, display, literal
 from flasktrack.ui.theme import SEVERITY, STATUS, is_dark
 from flasktrack.ui.times import local, minute
 from flasktrack.ui.verdict import ago, describe, newest_position
@@ -82,7 +82,7 @@ def _answer(context: Context, shown: Verification | None, size: int, runs: list[
         warnings = sum(finding.severity == WARNING for finding in shown.findings)
         if shown.status == VERIFIED and warnings:
             answer += f"; {count(warnings, 'warning')} to look at"
-        said = f"Started by {shown.started_by}, took {_seconds(shown)}."
+        said = f"Started by {display(shown.started_by)}, took {_seconds(shown)}."
         if not latest:  # of the latest one, the page's head says what it rests on
             answer = f"An earlier verification: {answer[0].lower()}{answer[1:]}"
             said = f"{describe(context, shown, size)}. {said}"
@@ -142,10 +142,10 @@ def _history(context: Context, runs: list[Verification], shown: Verification) ->
         [
             (
                 "▸" if run.id == shown.id else "",
-                STATUS[run.status].word,
-                _SCOPES[run.mode].format(run.first_seq, run.last_seq),
-                minute(parse_time(run.started_at), context.zone),
-                run.started_by,
+                STATUS[run.status].word if run.believed else "Not readable",
+                _SCOPES[run.mode].format(run.first_seq, run.last_seq) if run.believed else "",
+                minute(parse_time(run.started_at), context.zone) if run.believed else "",
+                display(run.started_by),
                 run.records,
                 run.sealed,
                 len(run.findings),

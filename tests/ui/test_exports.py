@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
+import shutil
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -171,6 +173,30 @@ def test_only_so_many_exports_are_made_at_once(
     monkeypatch.setattr("flasktrack.ui.make_export.MOST_AT_ONCE", 1)
     export(app)
     assert fetch(address(app)).status == 200
+
+
+def test_a_file_that_is_no_longer_kept_is_said_to_be_gone(open_app: OpenApp, sample_lab_url: str) -> None:
+    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
+    export(app)
+    shutil.rmtree(downloads()._folder.name)
+    app.run()
+    assert app.errors == []
+    assert "no longer kept" in app.text
+    export(app)
+    assert fetch(address(app)).status == 200
+
+
+def test_where_there_is_no_room_nothing_is_begun(
+    open_app: OpenApp, sample_lab_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Downloads, name: str) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Downloads, "new_file", full)
+    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
+    app.click("Export 5 records")
+    (said,) = (warning.value for warning in app.test.warning)
+    assert "No space left on device" in said
 
 
 # Files to fetch
