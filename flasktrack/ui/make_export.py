@@ -16,7 +16,7 @@ from flasktrack.store.reader import Ledger
 from flasktrack.ui.downloads import downloads
 from flasktrack.ui.jobs import Job
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count, literal
+from flasktrack.ui.text import count, display, literal
 
 MOST_AT_ONCE = 4
 """Exports that are made at the same time, all sessions together: each keeps a processor busy."""
@@ -54,7 +54,7 @@ def _exports() -> _Exports:
 def make_export(context: Context, chosen: RecordFilter) -> None:
     """Draw what will be written, the choice of a format, the button, and what came of it."""
     counted, records = count_selected(Ledger(context.engine, context.organization.id), chosen)
-    st.text(f"{count(records, 'record')} will be written: {chosen.describe(context.zone)}")
+    st.text(f"{count(records, 'record')} will be written: {display(chosen.describe(context.zone))}")
     made: _Export | None = st.session_state.get(_STATE)
     running = made is not None and made.job.running
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

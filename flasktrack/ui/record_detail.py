@@ -187,7 +187,7 @@ def _request(checked: CheckedRecord) -> None:
 
 
 def _chain(record: Record) -> None:
-    """Hashes, short for the eye and whole for the clipboard."""
+    """Hashes, short for the eye; and for the clipboard whole, with the ids, which no word joiner is put into."""
     st.markdown("**Chain**")
     hashes = {"Hash": record.hash, "Hash of the record before": record.prev_hash}
     digests = {f"Digest of {name}": getattr(record, f"{name}_digest") for name in SECTIONS}
@@ -197,7 +197,9 @@ def _chain(record: Record) -> None:
         {"": list(present), " ": short},
         border="horizontal", hide_index=True, hide_header=True,
     )  # fmt: skip
-    with st.popover("Whole hashes", icon=":material/content_copy:", width="content"):
-        for name, text in present.items():
+    ids = {"Record id": record.record_id, "Actor": record.actor_id, "Entity": record.entity_id,
+           "Credential": record.credential_id, "Correlation": record.correlation_id}  # fmt: skip
+    with st.popover("Ids and hashes to copy", icon=":material/content_copy:", width="content"):
+        for name, text in (present | {name: display(id_) for name, id_ in ids.items() if id_}).items():
             st.caption(name)
             st.code(text, language=None, wrap_lines=True)

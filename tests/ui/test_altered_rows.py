@@ -16,7 +16,7 @@ import pytest
 
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
-from flasktrack.store.schema import audit_payload, audit_record, chain_head
+from flasktrack.store.schema import audit_payload, audit_record, chain_head, verification
 from flasktrack.store.writer import append
 from flasktrack.ui.registry import PAGES
 from flasktrack.verify.runner import verify_organization
@@ -48,7 +48,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(sqlite3.connect(file)) as insider, insider:
         for (name,) in insider.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             insider.execute(f'DROP TRIGGER "{name}"')
-        for table in (audit_record.name, audit_payload.name, chain_head.name):
+        for table in (audit_record.name, audit_payload.name, chain_head.name, verification.name):
             _let_nulls_in(insider, table)
     return file
 
@@ -140,3 +140,31 @@ def test_bodies_that_are_no_state_of_an_entity_are_shown(
     for seq, body in enumerate(BODIES, start=1):
         assert failing(open_app, url, ["records"], record=str(seq)) == [], body[:20]
     assert failing(open_app, url, ["entities"], entity="sample:S-100") == []
+
+
+VERIFICATION_COLUMNS = [column.name for column in verification.columns if column.name not in OWN]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_verification_that_somebody_altered_stops_no_page_and_proves_nothing(
+    value: str, open_app: OpenApp, altered: sqlite3.Connection, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'altered.db'}"
+    (row,) = altered.execute("SELECT * FROM verification").fetchall()
+    for column in VERIFICATION_COLUMNS:
+        with altered:
+            altered.execute(f'UPDATE verification SET "{column}" = ?', (VALUES[value],))
+        assert failing(open_app, url, ["overview", "integrity"]) == [], column
+        with altered:
+            altered.execute("DELETE FROM verification")
+            altered.execute(f"INSERT INTO verification VALUES ({', '.join('?' * len(row))})", row)
+
+
+def test_a_verification_of_the_future_is_shown_as_such(
+    open_app: OpenApp, altered: sqlite3.Connection, tmp_path: Path
+) -> None:
+    with altered:
+        altered.execute("UPDATE verification SET started_at = '2999-01-01T00:00:00.000000Z'")
+    app = open_app(f"sqlite:///{tmp_path / 'altered.db'}", "integrity", org=LAB)
+    assert any("still to come" in error for error in app.errors)
+    assert "The recorded history is intact" not in app.text
