@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 MILLISECONDS = 30_000
+COUNT = re.compile(r"([\d,]+) records?, by position, newest first")
 ROW = 31  # the height of a table's row, and of its header, in pixels
 
 
@@ -37,6 +39,20 @@ def wait_for_parameter(page: Page, name: str) -> None:
 def figure(page: Page, key: str) -> Locator:
     """The figure whose key begins so (Streamlit makes a class of it)."""
     return page.locator(f'[class*="st-key-{key}"]').first
+
+
+def choose(page: Page, key: str, option: str) -> None:
+    """Choose an option of the choice whose key begins so."""
+    figure(page, key).get_by_role("combobox").click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def counted(page: Page) -> int:
+    """The number of records that the table's line says."""
+    line = page.get_by_text(COUNT)
+    found = COUNT.search(line.inner_text(timeout=MILLISECONDS))
+    assert found is not None
+    return int(found[1].replace(",", ""))
 
 
 def click_bar(page: Page, key: str, number: int = 0) -> None:

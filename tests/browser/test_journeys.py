@@ -13,6 +13,7 @@ from tests.browser.app import (
     MILLISECONDS,
     click_bar,
     click_row,
+    counted,
     figure,
     open_page,
     params,
@@ -21,14 +22,6 @@ from tests.browser.app import (
 )
 
 HERE = "alpenrand-bioanalytik"
-
-
-def counted(page: Page) -> int:
-    """The number of records that the table's line says."""
-    line = page.get_by_text(re.compile(r"of [\d,]+ records, newest first"))
-    found = re.search(r"of ([\d,]+) records", line.inner_text(timeout=MILLISECONDS))
-    assert found is not None
-    return int(found[1].replace(",", ""))
 
 
 def test_a_lab_manager_narrows_the_overview_by_a_click_on_a_bar(app_server: str, page: Page) -> None:
@@ -117,6 +110,6 @@ def test_a_qa_lead_verifies_now_and_sees_the_result(app_server: str, page: Page)
     page.get_by_role("button", name="Verify now").click()
     expect(page.get_by_text("Started by user:demo-qa-lead")).to_be_visible(timeout=2 * MILLISECONDS)
     settle(page)
-    expect(page.get_by_text("The history is intact")).to_be_visible()
+    expect(page.get_by_text("The recorded history is intact")).to_be_visible()
     expect(page.get_by_role("button", name="Verify now")).to_be_visible()
     assert page.get_by_text(re.compile(r"Verifications\s*\(\d+\)")).inner_text() != before
