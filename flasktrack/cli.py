@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from flasktrack.cli_chain import add_chain_commands
-from flasktrack.cli_common import FAILED, SOUND, add_progress, progress_bar, progress_report
+from flasktrack.cli_common import FAILED, SOUND, add_progress, complain, progress_bar, progress_report
 from flasktrack.cli_common import answer as _answer
 from flasktrack.cli_common import database as _database
 from flasktrack.cli_keys import add_key_commands
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(sentence: str) -> int:
-    print("flasktrack:", *sentence.split(), file=sys.stderr)
+    complain(sentence)
     return FAILED
 
 
@@ -133,16 +133,15 @@ def _demo(options: argparse.Namespace) -> int:
         target = DATA / "tampered.db"
         with _database(options) as engine:
             changes = make_tampered_copy(engine, target)
-        shown = "\n".join(f"- {change}" for change in changes)
+        shown = [f"- {change}" for change in changes]
         see = f"Look at it with: FLASKTRACK_DATABASE_URL=sqlite:///{target} make run"
         document = {"database": f"sqlite:///{target}", "changes": changes}
-        _answer(options, document, f"{target} is a copy that an insider has altered:\n{shown}\n{see}")
+        _answer(options, document, f"{target} is a copy that an insider has altered:", *shown, see)
         return SOUND
     with _database(options, blank=True) as engine, progress_bar("record") as progress:
         counts = load_sample_lab(engine, progress=progress)
     loaded = [{"organization_id": name, "records": count} for name, count in counts.items()]
-    sentence = "\n".join(f"{name}: {count:,} records" for name, count in counts.items())
-    _answer(options, {"organizations": loaded}, sentence)
+    _answer(options, {"organizations": loaded}, *(f"{name}: {count:,} records" for name, count in counts.items()))
     return SOUND
 
 

@@ -5,22 +5,32 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
 
-from flasktrack.cli_common import NOT_SOUND, SOUND, add_progress, answer, database, progress_report
-from flasktrack.errors import InvalidFilter, NotIntact
+from flasktrack.cli_common import (
+    FAILED,
+    NOBODY,
+    NOT_SOUND,
+    SOUND,
+    actor,
+    add_progress,
+    answer,
+    complain,
+    database,
+    progress_report,
+    say,
+)
+from flasktrack.errors import FlaskTrackError, InvalidFilter, NotIntact
 from flasktrack.settings import Settings, parse_duration
 from flasktrack.store.engine import writing
 from flasktrack.store.inspection import IndexCheck
-from flasktrack.store.organizations import chain_sizes, list_chains
+from flasktrack.store.organizations import chain_sizes, list_chains, list_strays
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
@@ -37,7 +47,7 @@ def add_chain_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     which.add_argument("--seq", metavar="A-B", help="only these positions")
     verify.add_argument("--workers", metavar="N", type=int, help="processes; default: one a processor for large chains")
     verify.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers read the database")
-    verify.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
+    verify.add_argument("--by", metavar="TYPE:ID", type=actor, default=NOBODY, help="who asks for it")
     verify.add_argument("--every", metavar="TIME", help="again and again, such as 6h, until it is stopped")
     verify.add_argument("--seal", action="store_true", help="with --every: seal what is verified")
     verify.add_argument("--health", metavar="FILE", type=Path, help="with --every: write there how it fares")
@@ -45,7 +55,7 @@ def add_chain_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
 
     checkpoint = command("checkpoint", _checkpoint, "seal: verify what is new, then sign a checkpoint over everything")
     checkpoint.add_argument("--organization", metavar="ID", help="default: all")
-    checkpoint.add_argument("--by", metavar="TYPE:ID", default="command line", help="who asks for it")
+    checkpoint.add_argument("--by", metavar="TYPE:ID", type=actor, default=NOBODY, help="who asks for it")
     add_progress(checkpoint)
 
     erase = command("erase", _erase, "remove sections of records by law; a record says which, why and by whom")
@@ -70,28 +80,41 @@ def _verify(options: argparse.Namespace) -> int:
         return _verify_on_schedule(options)
     trust = trust_from(Settings.from_environment())
     between = _positions(options.seq) if options.seq else None
-    done = []
+    done, failed, strays = [], [], []
     with database(options) as engine:
+        if not options.organization:
+            strays = list_strays(engine)
         anchored = trust.anchors.organizations() if trust.anchors is not None else []
         chains = [options.organization] if options.organization else sorted({*list_chains(engine), *anchored})
         whole = between is None and not options.incremental  # then indexes are read, once for all organizations
         check = IndexCheck(engine) if whole and chains else nullcontext(None)
         with _workers(options, engine, chains) as workers, check as indexes:
             for chain in chains:
-                with progress_report(options.progress) as progress:
-                    done.append(
-                        verify_organization(
-                            engine, chain, started_by=options.by, trust=trust, incremental=options.incremental,
-                            between=between, workers=workers, progress=progress, indexes=indexes,
-                        )
-                    )  # fmt: skip
-    answer(
-        options,
-        {"organizations": [verification.as_json() for verification in done]},
-        "\n".join(_verdict(verification) for verification in done)
-        or "Nothing was checked: the database holds no organization.",
-    )
-    return SOUND if done and all(verification.status == VERIFIED for verification in done) else NOT_SOUND
+                try:
+                    with progress_report(options.progress) as progress:
+                        done.append(
+                            verify_organization(
+                                engine, chain, started_by=options.by, trust=trust, incremental=options.incremental,
+                                between=between, workers=workers, progress=progress, indexes=indexes,
+                            )
+                        )  # fmt: skip
+                except FlaskTrackError as problem:  # it must not keep the others from being checked
+                    if options.organization:
+                        raise
+                    failed.append({"organization_id": chain, "problem": str(problem)})
+    for failure in failed:
+        complain(f"{failure['organization_id']}: {failure['problem']}")
+    document: dict[str, Any] = {"organizations": [verification.as_json() for verification in done]}
+    document |= {"failed": failed} if failed else {}
+    document |= {"strays": strays} if strays else {}
+    lines = [line for verification in done for line in _verdict(verification)]
+    lines += [f"Somebody put rows under {name[:80]!r}, which can't be an organization." for name in strays]
+    if not lines and not failed:
+        lines = ["Nothing was checked: the database holds no organization."]
+    answer(options, document, *lines)
+    if failed:
+        return FAILED
+    return SOUND if done and not strays and all(one.status == VERIFIED for one in done) else NOT_SOUND
 
 
 def _verify_on_schedule(options: argparse.Namespace) -> int:
@@ -106,7 +129,7 @@ def _verify_on_schedule(options: argparse.Namespace) -> int:
     with database(options) as engine, stopped_by_signals() as stop:
         run_schedule(
             engine, trust_from(settings), parse_duration(options.every), seals=options.seal, health=options.health,
-            report=partial(print, flush=True), stop=stop,
+            report=say, stop=stop,
         )  # fmt: skip
     return SOUND
 
@@ -139,7 +162,7 @@ def _workers(options: argparse.Namespace, engine: Engine, chains: list[str]) -> 
             raise
 
 
-def _verdict(verification: Any) -> str:
+def _verdict(verification: Any) -> list[str]:
     """A verification as people read it: the state with its scope, then each finding and remark."""
     words = {"verified": "verified", "broken": "BROKEN", "not_checked": "not checked"}
     scope = {"full": "", "incremental": f" since {verification.first_seq:,} only", "range": " of a range only"}
@@ -149,8 +172,7 @@ def _verdict(verification: Any) -> str:
         f"{len(verification.findings):,} findings, in {verification.seconds:.1f} s"
     ]
     lines += [f"  {finding.severity}: {finding.detail} [{finding.code}]" for finding in verification.findings]
-    lines += [f"  error: {remark}" for remark in verification.remarks]
-    return "\n".join(lines)
+    return lines + [f"  error: {remark}" for remark in verification.remarks]
 
 
 def _checkpoint(options: argparse.Namespace) -> int:
@@ -169,10 +191,10 @@ def _checkpoint(options: argparse.Namespace) -> int:
             if checkpoint is not None:
                 sealed.append({"organization_id": chain, "size": checkpoint.size, "note": checkpoint.note})
     for refusal in refused:
-        print("flasktrack:", refusal["problem"], file=sys.stderr)
+        complain(refusal["problem"])
     lines = [f"{one['organization_id']}: {one['size']:,} records sealed" for one in sealed]
     document = {"checkpoints": sealed} | ({"refused": refused} if refused else {})
-    answer(options, document, "\n".join(lines) or "Nothing was sealed: there is no record.")
+    answer(options, document, *(lines or ["Nothing was sealed: there is no record."]))
     return NOT_SOUND if refused else SOUND
 
 

@@ -11,10 +11,13 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from flasktrack.core.printable import printable, printable_json
+from flasktrack.core.record import ACTOR_TYPES, MAX_ID
 from flasktrack.settings import Settings
 from flasktrack.store.engine import open_database, open_engine
 
 SOUND, NOT_SOUND, FAILED = 0, 1, 2
+NOBODY = "command line"
 
 
 @contextmanager
@@ -28,9 +31,29 @@ def database(options: argparse.Namespace, *, blank: bool = False) -> Iterator[En
         engine.dispose()
 
 
-def answer(options: argparse.Namespace, document: dict[str, Any], sentence: str) -> None:
-    """Print the document where JSON is asked for, and otherwise the sentence."""
-    print(json.dumps(document, indent=2, ensure_ascii=False) if options.json else sentence)
+def answer(options: argparse.Namespace, document: dict[str, Any], *lines: str) -> None:
+    """Print the document where JSON is asked for, and otherwise the lines: text from records can't make another."""
+    print(printable_json(document) if options.json else "\n".join(map(printable, lines)))
+
+
+def say(line: str) -> None:
+    """Print one line at once, as a command that goes on does."""
+    print(printable(line), flush=True)
+
+
+def complain(sentence: str) -> None:
+    """Print what is wrong, on one line of standard error."""
+    print("flasktrack:", printable(" ".join(sentence.split())), file=sys.stderr)
+
+
+def actor(text: str) -> str:
+    """An option's actor as type:id, or who starts a command that names nobody."""
+    type_, _, id_ = text.partition(":")
+    if text != NOBODY and not (type_ in ACTOR_TYPES and 1 <= len(id_) <= MAX_ID):
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r} is not type:id of an actor; the types are {', '.join(ACTOR_TYPES)}"
+        )
+    return text
 
 
 def add_progress(command: argparse.ArgumentParser) -> None:

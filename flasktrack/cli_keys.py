@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flasktrack.cli_common import SOUND, answer, database
+from flasktrack.cli_common import SOUND, answer, complain, database
 from flasktrack.core.record import is_organization_id
 from flasktrack.errors import InvalidKey, KeyringError
 from flasktrack.settings import Settings
@@ -44,9 +43,9 @@ def _show(options: argparse.Namespace) -> int:
         for name, (key, until) in keys
     ]
     if not keys:
-        print("flasktrack: No keys to show: they are named by organization, and there is none yet.", file=sys.stderr)
+        complain("No keys to show: they are named by organization, and there is none yet.")
     if keys or options.json:
-        answer(options, {"keys": rows}, "\n".join(key.vkey for _, (key, until) in keys if until is None))
+        answer(options, {"keys": rows}, *(key.vkey for _, (key, until) in keys if until is None))
     return SOUND
 
 
@@ -58,7 +57,7 @@ def _rotate(options: argparse.Namespace) -> int:
     lines += [f"- {name}: {size:,} records" for name, size in sizes.items()] or ["- none: there is no organization yet"]
     lines.append(f"Back up {keyring.directory}, and hand out what `keys show` prints.")
     rotated = [{"organization_id": name, "retired_at": size} for name, size in sizes.items()]
-    answer(options, {"organizations": rotated}, "\n".join(lines))
+    answer(options, {"organizations": rotated}, *lines)
     return SOUND
 
 

@@ -54,7 +54,7 @@ def _get(options: argparse.Namespace) -> int:
                 stamped.append(take_in_stamp(engine, keyring, ask_authority(options.url, request.query), [name]))
     lines = [_sentence(one) for one in stamped]
     document = {"timestamps": [_document(one) for one in stamped]}
-    answer(options, document, "\n".join(lines) or "Nothing was stamped: there is no checkpoint without a time stamp.")
+    answer(options, document, *(lines or ["Nothing was stamped: there is no checkpoint without a time stamp."]))
     return SOUND
 
 

@@ -6,13 +6,12 @@ flasktrack witness request --organization ID | ssh witness flasktrack witness co
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flasktrack.cli_common import NOT_SOUND, SOUND, answer, database
+from flasktrack.cli_common import NOT_SOUND, SOUND, answer, complain, database, say
 from flasktrack.cli_files import read_lines, read_text, write_text
 from flasktrack.core.add_checkpoint import MAX_REQUEST_CHARACTERS, format_request
 from flasktrack.errors import CosignRefused, NotIntact
@@ -134,7 +133,7 @@ def _init(options: argparse.Namespace) -> int:
         f"The witness {options.name} is ready, in {options.state}. Its public keys, for the log's operator:",
         *vkeys,
     ]
-    answer(options, {"name": options.name, "state": str(options.state), "vkeys": vkeys}, "\n".join(lines))
+    answer(options, {"name": options.name, "state": str(options.state), "vkeys": vkeys}, *lines)
     return SOUND
 
 
@@ -165,7 +164,7 @@ def _show(options: argparse.Namespace) -> int:
     witness = _witness(options)
     vkeys = witness.vkeys()
     logs = [seen._asdict() for seen in witness.logs()]
-    answer(options, {"name": witness.name, "vkeys": vkeys, "logs": logs}, "\n".join(vkeys))
+    answer(options, {"name": witness.name, "vkeys": vkeys, "logs": logs}, *vkeys)
     return SOUND
 
 
@@ -175,7 +174,7 @@ def _serve(options: argparse.Namespace) -> int:
     witness = _witness(options)
     witness.check()
     with server(witness, options.host, options.port) as running:
-        print(f"The witness {witness.name} answers at http://{options.host}:{running.server_port}", flush=True)
+        say(f"The witness {witness.name} answers at http://{options.host}:{running.server_port}")
         with suppress(KeyboardInterrupt):
             running.serve_forever()
     return SOUND
@@ -189,5 +188,5 @@ def _witness(options: argparse.Namespace) -> Witness:
 
 def _not_sound(problem: Exception) -> int:
     """Checked, and not sound: one line on standard error, as other findings that are no result."""
-    print("flasktrack:", *str(problem).split(), file=sys.stderr)
+    complain(str(problem))
     return NOT_SOUND

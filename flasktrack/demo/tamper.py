@@ -29,11 +29,16 @@ def make_tampered_copy(engine: Engine, target: Path) -> list[str]:
     """Copy the engine's database to `target` (an older copy there is replaced), alter it, verify it, and say
     what was done.
 
-    Raises DatabaseError where the database is not an SQLite file, or its largest organization has under 500 records.
+    Raises DatabaseError where the database is not an SQLite file or is `target`, or its largest organization has under
+    500 records.
     """
     source = sqlite_file(engine)
     if source is None:
         raise DatabaseError("Only an SQLite database can be copied for tampering.", "Give --database sqlite:///...")
+    if target.exists() and source.exists() and source.samefile(target):  # it would be deleted before it is copied
+        raise DatabaseError(
+            f"{target} is the tampered copy itself.", "Give --database of the database that is to be copied."
+        )
     with closing(sqlite3.connect(source)) as original:
         row = original.execute(
             "SELECT organization_id, max(seq) FROM audit_record GROUP BY organization_id ORDER BY 2 DESC"
