@@ -24,6 +24,8 @@ from flasktrack.errors import InvalidNote
 MAX_NOTE_CHARACTERS = 1024 * 1024
 MAX_SIGNATURES = 64  # the specification asks for 16 at least
 
+# A note is printed as it is, names of unknown keys too: what a terminal obeys, or what turns text around, has no place.
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _LINE = re.compile("\u2014 (?P<name>[^\\s+]+) (?P<blob>[A-Za-z0-9+/]+={0,2})")
 
 
@@ -79,7 +81,7 @@ def parse_note(stored: str) -> Note:
     """Read a note. Raises InvalidNote for anything that `format_note` would not have written so."""
     if len(stored) > MAX_NOTE_CHARACTERS:
         raise InvalidNote("The note is too long.")
-    if any(character < " " and character != "\n" for character in stored):
+    if _CONTROLS.search(stored):
         raise InvalidNote("The note holds control characters.")
     text, blank, tail = stored.rpartition("\n\n")
     if not blank or not tail.endswith("\n"):

@@ -20,7 +20,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Table, update
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -30,6 +31,7 @@ from flasktrack.core.record import Content, Event, Record, check_event, check_re
 from flasktrack.core.related import NOTHING_RELATED, related_text
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ChainBroken, InvalidRecord, RecordConflict, UnknownOrganization
+from flasktrack.store.inserting import insert_rows
 from flasktrack.store.ordinals import Key, last_ordinals
 from flasktrack.store.randomness import new_record_id, random_parts
 from flasktrack.store.reader import RecordedContent, find_recorded, read_newest
@@ -53,7 +55,8 @@ def append(
     Raises InvalidRecord (`index` is the event's place among `events`) for an event that spec section 1 refuses,
     RecordConflict for a record_id that stands for other content, UnknownOrganization, and ChainBroken where what it
     would build on was altered: the newest record is not the head's or doesn't give its hash, or acts are counted
-    wrongly. After any of them nothing was written.
+    wrongly. After any of them nothing was written; but where something stands already in the next record's place,
+    which ChainBroken says as well, the caller must roll back.
     """
     with _collector_paused():
         return _append(transaction, organization_id, _check(events, organization_id), clock)
@@ -259,9 +262,12 @@ class _Batch:
         """Insert what was chained and move the head."""
         if not self.records:
             return
-        _insert(self.connection, audit_record, self.records)
-        _insert(self.connection, audit_payload, self.payloads)
-        _insert(self.connection, record_link, self.links)
+        try:
+            insert_rows(self.connection, audit_record, self.records)
+            insert_rows(self.connection, audit_payload, self.payloads)
+            insert_rows(self.connection, record_link, self.links)
+        except IntegrityError:  # the head is ours, and no record has these ids: nobody else has been writing
+            raise _broken(f"Something stands already where the next record of {self.organization_id} belongs") from None
         self.connection.execute(
             update(chain_head)
             .where(chain_head.c.organization_id == self.organization_id)
@@ -277,20 +283,6 @@ def _lock_statement(organization_id: str) -> ReturningUpdate[Any]:
         .values(size=chain_head.c.size)
         .returning(chain_head.c.size, chain_head.c.hash)
     )
-
-
-def _insert(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
-    """INSERT through the driver: SQLAlchemy's handling of each parameter would cost more than the hashing does.
-
-    PostgreSQL reads the spec's time text as timestamptz by itself. OR FAIL is explained in triggers.py.
-    """
-    if not rows:
-        return
-    sqlite = connection.dialect.name == "sqlite"
-    insert = "INSERT OR FAIL" if sqlite else "INSERT"
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    marks = ", ".join("?" if sqlite else "%s" for _ in table.columns)
-    connection.exec_driver_sql(f"{insert} INTO {table.name} ({names}) VALUES ({marks})", rows)
 
 
 def _parts(items: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -151,6 +151,8 @@ def test_an_ml_dsa_key_signs_checkpoints_only() -> None:
         lambda s: s.replace("\n4\n", "\n+4\n"),
         lambda s: s.replace("\n4\n", "\n4 \n"),
         lambda s: s.replace("\n", "\r\n"),
+        lambda s: s + "\u2014 \x9b2Jkey AAAAAAAA\n",
+        lambda s: s + "\u2014 \u202egnp.key AAAAAAAA\n",
         lambda s: s[:-1],
         lambda s: s + "\n",
         lambda s: s.replace("\n\n", "\nextension\n\n"),
@@ -159,7 +161,21 @@ def test_an_ml_dsa_key_signs_checkpoints_only() -> None:
         lambda s: s.replace("P340=", "P340"),
         lambda s: "",
     ],
-    ids=["zero", "sign", "space", "CRLF", "cut", "more", "extension", "dash", "stray bits", "unpadded", "empty"],
+    ids=[
+        "zero",
+        "sign",
+        "space",
+        "CRLF",
+        "C1 in a name",
+        "text turned around",
+        "cut",
+        "more",
+        "extension",
+        "dash",
+        "stray bits",
+        "unpadded",
+        "empty",
+    ],
 )
 def test_anything_but_the_one_way_to_write_a_checkpoint_is_refused(change: object) -> None:
     with pytest.raises(InvalidNote):
@@ -167,7 +183,7 @@ def test_anything_but_the_one_way_to_write_a_checkpoint_is_refused(change: objec
 
 
 @given(
-    st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60),
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp"]), max_size=60),
     st.lists(st.binary(min_size=1, max_size=80), min_size=1, max_size=4),
 )
 def test_a_note_comes_back_as_it_was_written(text: str, blobs: list[bytes]) -> None:

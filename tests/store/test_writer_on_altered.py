@@ -98,3 +98,16 @@ def test_what_explains_nothing_here_may_be_said(three: Engine) -> None:
     act = {"action": "erase", "entity_type": "organization"}
     assert len(record(three, event(4, **act, entity_id=SOUTHPORT), event(5, action="erase"))) == 2
     assert len(record(three, event(6, entity_type="organization", entity_id=NORTHWIND))) == 1
+
+
+@pytest.mark.parametrize(
+    "put_in",
+    [
+        f"INSERT INTO audit_payload (organization_id, seq) VALUES ('{NORTHWIND}', 4)",
+        "UPDATE audit_record SET prev_hash = (SELECT hash FROM audit_record WHERE seq = 3) WHERE seq = 1",
+    ],
+    ids=["sections of no record", "a link to the newest record"],
+)
+def test_what_stands_in_the_next_records_place_is_named(three: Engine, put_in: str) -> None:
+    tamper(three, put_in)
+    refused(three, "Something stands already where the next record of northwind-labs belongs")
