@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2.component_manager import BidiComponentManager
 
 from flasktrack.demo import make_tampered_copy
 from flasktrack.settings import Settings
@@ -18,6 +19,15 @@ from flasktrack.trust.keyring import Keyring
 from tests.store.samples import event
 from tests.ui.app import App, OpenApp
 from tests.ui.nasty import nasty_events
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_search_for_components() -> Iterator[None]:
+    """AppTest looks through all installed packages for components each time: that takes longer than a page, and the
+    app has none."""
+    with pytest.MonkeyPatch.context() as streamlit:
+        streamlit.setattr(BidiComponentManager, "discover_and_register_components", lambda *_, **__: None)
+        yield
 
 
 @pytest.fixture(scope="session")
