@@ -27,6 +27,7 @@ LAB, RECORDS = "altered-lab", 30
 VALUES: dict[str, Any] = {
     "bytes": b"d\xff\x00", "text": "x\u202ey\x00", "whole": 7, "real": 1.5, "huge": 2**63 - 1, "null": None,
 }  # fmt: skip
+WORST = ["bytes", "text", "null"]  # what has to be kept from every page; the other kinds are drawn like these
 OWN = {"organization_id"}
 RECORD_COLUMNS = [column.name for column in audit_record.columns if column.name not in OWN]
 PAYLOAD_COLUMNS = [column.name for column in audit_payload.columns if column.name not in OWN]
@@ -83,7 +84,7 @@ def failing(open_app: OpenApp, url: str, pages: Collection[str] = PAGES, **param
     ]
 
 
-@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("value", WORST)
 def test_altered_records_are_shown_with_their_findings(
     value: str, open_app: OpenApp, altered: sqlite3.Connection, tmp_path: Path
 ) -> None:
@@ -117,7 +118,7 @@ def test_altered_sections_are_shown_with_their_findings(
     assert failing(open_app, url, ["entities"], entity="sample:S-100", record="3") == []
 
 
-@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("value", WORST)
 def test_an_altered_head_stops_no_page(
     value: str, open_app: OpenApp, altered: sqlite3.Connection, tmp_path: Path
 ) -> None:
@@ -145,7 +146,7 @@ def test_bodies_that_are_no_state_of_an_entity_are_shown(
 VERIFICATION_COLUMNS = [column.name for column in verification.columns if column.name not in OWN]
 
 
-@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("value", WORST)
 def test_a_verification_that_somebody_altered_stops_no_page_and_proves_nothing(
     value: str, open_app: OpenApp, altered: sqlite3.Connection, tmp_path: Path
 ) -> None:
