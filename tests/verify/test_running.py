@@ -166,7 +166,7 @@ def test_a_deletion_with_thousands_of_records_renumbered_is_still_told_as_one(en
 
 def test_memory_does_not_grow_with_the_records(engine: Engine, lab: str) -> None:
     """Four times as many records: what is kept of each is a few numbers, not its two thousand bytes and more."""
-    few, many, size = 1000, 4000, 1000
+    few, many, size = 2000, 8000, 1000
     note = {"note": "x" * size}
     peaks = []
     for count in (few, many):
