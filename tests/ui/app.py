@@ -181,8 +181,8 @@ def unescaped(markdown: str) -> str:
     return _ESCAPE.sub(r"\1", markdown).replace("\u2060", "")
 
 
-def _is_filter(widget: Element, name: str) -> bool:
-    return re.fullmatch(rf"filter_{name}_\d+", str(widget.key)) is not None
+def _is_filter(widget: Element | Block, name: str) -> bool:
+    return re.fullmatch(rf"filter_{name}_\d+", str(getattr(widget, "key", ""))) is not None
 
 
 def _words(block: Block) -> list[str]:
