@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flasktrack.errors import ExportFailed
+from flasktrack.store.durable import synchronize_folder
 
 _BUFFER = 1024 * 1024
 
@@ -101,19 +102,9 @@ def _publish(unfinished: Path, path: Path) -> None:
         except OSError:  # a file system without hard links, such as FAT
             _check_free(path)
             unfinished.rename(path)
-        _synchronize_folder(path.parent)
+        synchronize_folder(path.parent)
     except OSError as problem:
         raise _cannot_write(path, problem) from None
-
-
-def _synchronize_folder(folder: Path) -> None:
-    """Put the new name itself on the disk, where folders can be synchronized (not on Windows)."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _exists(path: Path) -> ExportFailed:

@@ -41,10 +41,10 @@ class ExportResult:
 
 def count_selected(ledger: Ledger, chosen: RecordFilter) -> tuple[RecordFilter, int]:
     """The filter up to the newest record that there is now, and how many records meet it."""
-    newest = next(ledger.stream(descending=True, limit=1), None)
-    if newest is None or (chosen.seq_first or 1) > newest.record.seq:
+    newest = ledger.newest()
+    if (chosen.seq_first or 1) > newest:
         return chosen, 0
-    counted = replace(chosen, seq_last=min(newest.record.seq, chosen.seq_last or newest.record.seq))
+    counted = replace(chosen, seq_last=min(newest, chosen.seq_last or newest))
     return counted, ledger.count(*counted.conditions())
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from flasktrack.core.note import MAX_NOTE_CHARACTERS
 from flasktrack.core.record import check_organization_id, is_organization_id
 from flasktrack.errors import AnchorError
+from flasktrack.store.durable import synchronize_folder
 
 _NAME = re.compile(r"[0-9]{20}\.note")
 _MODE = 0o644  # auditors read them; nothing in a note is secret
@@ -139,16 +140,12 @@ def _create(path: Path, data: bytes) -> None:
 
 
 def _synchronize(folder: Path) -> None:
-    """Put a folder's names themselves on the disk, where folders can be synchronized (not on Windows)."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        except OSError as problem:
-            if problem.errno != errno.EINVAL:  # which some network file systems answer
-                raise
-        finally:
-            os.close(descriptor)
+    """Put a folder's names on the disk, where its file system can."""
+    try:
+        synchronize_folder(folder)
+    except OSError as problem:
+        if problem.errno != errno.EINVAL:  # which some network file systems answer
+            raise
 
 
 def _read(path: Path) -> str:

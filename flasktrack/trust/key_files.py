@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from flasktrack.core.keys import ED25519, ML_DSA_44, PrivateKey
 from flasktrack.errors import KeyringError
+from flasktrack.store.durable import synchronize_folder
 
 KEY_FILES = {ED25519: "ed25519.pem", ML_DSA_44: "ml_dsa_44.pem"}
 KEY_NAMES = {ED25519: "Ed25519", ML_DSA_44: "ML-DSA-44"}
@@ -151,7 +152,7 @@ def move(source: Path, target: Path, *, over: bool) -> None:
         else:
             target.hardlink_to(source)
             source.unlink()
-        _synchronize(target.parent)
+        synchronize_folder(target.parent)
     except OSError as problem:
         raise cannot("written", target, problem) from None
 
@@ -206,19 +207,9 @@ def _write(path: Path, data: bytes, *, exclusive: bool) -> None:
                 unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
-        _synchronize(path.parent)
+        synchronize_folder(path.parent)
     except OSError as problem:
         raise cannot("written", path, problem) from None
-
-
-def _synchronize(directory: Path) -> None:
-    """Put names themselves on the disk, where directories can be synchronized (not on Windows)."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _bytes(passphrase: str) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -17,7 +16,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.ui import address
-from flasktrack.ui.charts import table_height
+from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
@@ -41,7 +40,7 @@ def records(context: Context, chosen: RecordFilter) -> None:
     before, opened = address.position("before"), address.position("record")
     ledger = Ledger(context.engine, context.organization.id)
     last = None if before is None else before - 1
-    found = list(islice(ledger.stream(*chosen.conditions(), last=last, descending=True, limit=PAGE_RECORDS + 1), None))
+    found = list(ledger.stream(*chosen.conditions(), last=last, descending=True, limit=PAGE_RECORDS + 1))
     page = found[:PAGE_RECORDS]
     if not page:
         _nothing(context, chosen, before)
@@ -160,21 +159,13 @@ def _newer(chosen: RecordFilter, ledger: Ledger, first: int) -> None:
 def _table(context: Context, page: Sequence[CheckedRecord], *, narrow: bool) -> None:
     """A click on any cell opens its record: the address says so, and the next run draws it."""
     key = f"records_{context.organization.id}_{page[0].record.seq}_{page[-1].record.seq}"
-
-    def open_clicked() -> None:
-        cells = st.session_state[key].selection.cells
-        if cells:
-            address.write(record=page[cells[0][0]].record.seq)
-
     _select_open(key, page)
     column = st.column_config
-    st.dataframe(
+    clickable_table(
         record_frame(page, context.zone),
-        key=key,
+        key,
+        lambda row: address.write(record=page[row].record.seq),
         height=table_height(len(page), _TABLE_HEIGHT),
-        hide_index=True,
-        on_select=open_clicked,
-        selection_mode="single-cell",
         column_order=_NARROW if narrow else None,
         column_config={
             "seq": column.NumberColumn("Position", format="localized", width=70),
