@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from flasktrack.cli_chain import add_chain_commands
-from flasktrack.cli_common import FAILED, SOUND, add_progress, complain, progress_bar, progress_report
+from flasktrack.cli_common import FAILED, SOUND, complain, progress_bar
 from flasktrack.cli_common import answer as _answer
 from flasktrack.cli_common import database as _database
+from flasktrack.cli_export import add_export_commands
 from flasktrack.cli_keys import add_key_commands
 from flasktrack.cli_timestamp import add_timestamp_commands
 from flasktrack.cli_witness import add_witness_commands
@@ -86,30 +87,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_chain_commands(command)
 
-    export = command("export", _export, "write the records that a filter selects to a file")
-    export.add_argument("--organization", metavar="ID", required=True)
-    export.add_argument("--format", choices=("csv", "jsonl"), required=True)
-    export.add_argument("--output", metavar="FILE", type=Path, required=True)
-    add_progress(export)
-    filters = export.add_argument_group("filters", "repeatable ones are OR inside, AND between")
-    filters.add_argument("--from", metavar="TIME", dest="from_", help="occurred at or after")
-    filters.add_argument("--to", metavar="TIME", help="occurred before")
-    for name, metavar in _REPEATABLE:
-        filters.add_argument(f"--{name}", metavar=metavar, action="append", default=[])
-    filters.add_argument("--with-related", action="store_true", help="records that relate to the --entity, too")
-    filters.add_argument("--seq", metavar="A-B", help="positions")
-    filters.add_argument("--text", metavar="WORDS", help="records that hold all these words")
+    add_export_commands(command)
     return parser
-
-
-_REPEATABLE = (
-    ("actor", "TYPE:ID"),
-    ("actor-type", "TYPE"),
-    ("action", "NAME"),
-    ("entity", "TYPE:ID"),
-    ("entity-type", "TYPE"),
-    ("outcome", "NAME"),
-)
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -165,30 +144,4 @@ def _import(options: argparse.Namespace) -> int:
         sentence = f"{result.organization_id}: {options.file} holds no events, so nothing was added"
     document = {name: getattr(result, name) for name in result.__slots__}
     _answer(options, document, f"{sentence}.")
-    return SOUND
-
-
-def _export(options: argparse.Namespace) -> int:
-    from flasktrack.export.tables import export_records
-    from flasktrack.insight.filter import RecordFilter
-    from flasktrack.store.organizations import check_time_zone, get_organization
-
-    given = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, _ in _REPEATABLE}
-    given |= {"from": options.from_, "to": options.to, "seq": options.seq, "text": options.text}
-    given["with_related"] = "1" if options.with_related else None
-    params = {name: [value] if isinstance(value, str) else value for name, value in given.items() if value}
-    with _database(options) as engine, progress_report(options.progress) as progress:
-        zone = check_time_zone(get_organization(engine, options.organization).time_zone)
-        chosen = RecordFilter.from_params(params, zone)
-        result = export_records(
-            engine, options.organization, chosen, options.format, options.output, zone=zone, progress=progress
-        )
-    document = {
-        "organization_id": options.organization,
-        "format": options.format,
-        "output": str(result.path),
-        "records": result.records,
-        "sha256": result.sha256,
-    }
-    _answer(options, document, f"{result.records:,} records written to {result.path} (SHA-256 {result.sha256})")
     return SOUND

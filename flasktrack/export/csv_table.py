@@ -21,6 +21,8 @@ import orjson
 
 from flasktrack.core.record import SECTIONS, Record
 from flasktrack.core.times import parse_time
+from flasktrack.export.new_file import NewFile
+from flasktrack.export.selection import ExportOptions, Selection
 from flasktrack.store.reader import CheckedRecord
 
 TIMES: Final = ("occurred_at", "recorded_at")
@@ -39,6 +41,13 @@ _DEFUSED_BEGIN = re.compile(f"([{_NEW_CELL}])'")
 
 # writerow returns what the file's write does: here the row itself. Text is quoted and numbers are not.
 _ROWS = csv.writer(SimpleNamespace(write=str), quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+
+
+def write(selection: Selection, options: ExportOptions, file: NewFile) -> None:
+    """Write the selection as a table. Raises ExportFailed."""
+    file.write(csv_head(options.zone))
+    for checked in selection.records():
+        file.write(csv_line(checked, options.zone))
 
 
 def columns(zone: ZoneInfo) -> list[str]:

@@ -16,7 +16,15 @@ from typing import Any
 import orjson
 
 from flasktrack.core.record import SECTIONS, Section
+from flasktrack.export.new_file import NewFile
+from flasktrack.export.selection import ExportOptions, Selection
 from flasktrack.store.reader import CheckedRecord
+
+
+def write(selection: Selection, _options: ExportOptions, file: NewFile) -> None:
+    """Write the selection, a line a record. Raises ExportFailed."""
+    for checked in selection.records():
+        file.write(jsonl_line(checked))
 
 
 def jsonl_line(checked: CheckedRecord) -> bytes:

@@ -10,7 +10,8 @@ from typing import Literal
 
 import streamlit as st
 
-from flasktrack.export.tables import count_selected
+from flasktrack.export.formats import FORMATS, format_named
+from flasktrack.export.selection import count_selected
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.reader import Ledger
 from flasktrack.ui.downloads import downloads
@@ -20,7 +21,6 @@ from flasktrack.ui.text import count, display, literal
 
 MOST_AT_ONCE = 4
 """Exports that are made at the same time, all sessions together: each keeps a processor busy."""
-FORMATS = {"csv": "CSV", "jsonl": "JSON Lines"}
 _EVERY = 0.5  # seconds between two looks at the progress
 _PATIENCE = 5.0  # seconds for an export to end that was cancelled
 _STATE, _REFUSED = "export", "export_refused"
@@ -59,7 +59,7 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
     running = made is not None and made.job.running
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         format_ = st.segmented_control(
-            "Format", list(FORMATS), format_func=FORMATS.__getitem__, default="csv", required=True,
+            "Format", list(FORMATS), format_func=lambda name: FORMATS[name].title, default="csv", required=True,
             label_visibility="collapsed", key="export_format",
         )  # fmt: skip
         st.button(
@@ -84,7 +84,7 @@ def _start(context: Context, counted: RecordFilter, format_: str, records: int) 
             st.session_state[_REFUSED] = f"{MOST_AT_ONCE} exports are being made now: try again when one has ended."
             return
         try:
-            file = downloads().new_file(f"{context.organization.id}-{stamp}.{format_}")
+            file = downloads().new_file(f"{context.organization.id}-{stamp}.{format_named(format_).suffix}")
         except OSError as problem:  # a full disk
             st.session_state[_REFUSED] = f"There is no place for the file: {problem.strerror or problem}."
             return

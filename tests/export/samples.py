@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from flasktrack.export.tables import ExportResult, Format, export_records
+from flasktrack.export.exporting import ExportResult, export_records
+from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from tests.store.samples import NORTHWIND
 
@@ -28,8 +29,8 @@ def export(
     **more: Any,
 ) -> ExportResult:
     """Export to a file whose name tells the format."""
-    format_: Format = "csv" if path.suffix == ".csv" else "jsonl"
-    return export_records(engine, organization, chosen, format_, path, zone=zone, **more)
+    options = ExportOptions(zone)
+    return export_records(engine, organization, chosen, path.suffix[1:] or "jsonl", path, options=options, **more)
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:

@@ -15,7 +15,8 @@ from sqlalchemy import Engine
 
 from flasktrack.core.record import SECTIONS
 from flasktrack.errors import ExportFailed, UnknownOrganization
-from flasktrack.export.tables import export_records
+from flasktrack.export.exporting import export_records
+from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization
@@ -186,7 +187,7 @@ def test_an_unknown_organization_or_format_makes_no_file(chain: Engine, tmp_path
         with pytest.raises(UnknownOrganization):
             export(chain, tmp_path / "all.csv", organization=organization)
     with pytest.raises(ExportFailed, match="docx"):
-        export_records(chain, NORTHWIND, RecordFilter(), "docx", tmp_path / "all.csv", zone=BERLIN)  # type: ignore[arg-type]
+        export_records(chain, NORTHWIND, RecordFilter(), "docx", tmp_path / "all.csv", options=ExportOptions(BERLIN))
     assert not (tmp_path / "all.csv").exists()
 
 

@@ -1,0 +1,52 @@
+"""Answers that leave: every record that a filter selects, in one of the formats, streamed to a file.
+
+What is announced is what is written: records are counted and written up to the position that was the newest when the
+export began, and the file appears under its name when it is whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from flasktrack.errors import ExportFailed
+from flasktrack.export.formats import format_named
+from flasktrack.export.new_file import new_file
+from flasktrack.export.selection import ExportOptions, Progress, Selection
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.store.reader import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """A file that was written: where it is, how many records it holds, and its SHA-256 in hex."""
+
+    path: Path
+    records: int
+    sha256: str
+
+
+def export_records(
+    engine: Engine,
+    organization_id: str,
+    chosen: RecordFilter,
+    format: str,  # noqa: A002 (as on the command line)
+    path: Path,
+    *,
+    options: ExportOptions,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """Write the records that a filter selects to a new file, by position, in one of the formats of `export.formats`.
+
+    Raises UnknownOrganization, and ExportFailed where the file exists or can't be written, or where records vanished
+    from the database meanwhile. After any error there is no file.
+    """
+    chosen_format = format_named(format)
+    chosen_format.check(options)
+    with Selection(Ledger(engine, organization_id), chosen, progress) as selection, new_file(path) as file:
+        chosen_format.write(selection, options, file)
+        if not selection.whole:
+            raise ExportFailed(f"The format {format} left records out.", "Please report it. Nothing was left behind.")
+    return ExportResult(path, selection.total, file.sha256)
