@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-import orjson
 import streamlit as st
 
 from flasktrack.insight.diff import Change, changes
+from flasktrack.insight.wording import sides, values
 from flasktrack.ui.text import literal
 
 MOST_ROWS = 200
 """Rows that are drawn of one snapshot: more would be slow, and nobody reads them on a page."""
-
-_ABSENT = "\u2013"
 
 
 def draw_changes(before: Any, after: Any) -> None:
@@ -35,7 +33,7 @@ def draw_changes(before: Any, after: Any) -> None:
 
 def draw_change_rows(found: Sequence[Change]) -> None:
     """Draw changes, one a row."""
-    rows = [(change.path or "(whole)", *_sides(change), change.kind) for change in found[:MOST_ROWS]]
+    rows = [(change.path or "(whole)", *sides(change), change.kind) for change in found[:MOST_ROWS]]
     _draw(("Field", "Before", "After", "Change"), rows, len(found))
 
 
@@ -52,7 +50,7 @@ def summary(found: list[Change] | None) -> str:
         return "not readable"
     parts = []
     for change in found[:4]:
-        before, after = _sides(change)
+        before, after = sides(change)
         name = change.path or "state"
         if change.kind == "changed":
             parts.append(f"{name}: {_short(before)} → {_short(after)}")
@@ -63,46 +61,6 @@ def summary(found: list[Change] | None) -> str:
         else:
             parts.append(f"{name}: {before} → {after}")
     return "; ".join(parts) + (f"; and {len(found) - 4} more" if len(found) > 4 else "")
-
-
-def values(state: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Each value with its path: {"headers": {"host": "x"}, "tags": ["a"]} gives headers.host: x, tags: a."""
-    if isinstance(state, dict) and state:
-        for key in state:
-            yield from values(state[key], f"{path}.{key}" if path else key)
-    elif isinstance(state, list) and any(isinstance(item, (dict, list)) for item in state):
-        for place, item in enumerate(state, start=1):
-            yield from values(item, f"{path}[{place}]")
-    else:
-        yield path or "(whole)", readable(state)
-
-
-def readable(value: Any) -> str:
-    """A JSON value as a person would write it down."""
-    if isinstance(value, str):
-        return value if value.strip() else orjson.dumps(value).decode()
-    if value is None:
-        return "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_inner(item)}" for key, item in value.items()) or "nothing inside"
-    if isinstance(value, list):
-        return ", ".join(_inner(item) for item in value) or "empty list"
-    return orjson.dumps(value).decode()
-
-
-def _inner(value: Any) -> str:
-    return f"({readable(value)})" if isinstance(value, (dict, list)) and value else readable(value)
-
-
-def _sides(change: Change) -> tuple[str, str]:
-    """Both sides in words; where these would read the same (1 and "1"), as JSON."""
-    if change.kind == "moved":
-        return f"item {change.place_before}", f"item {change.place_after}"
-    before = _ABSENT if change.kind == "added" else readable(change.before)
-    after = _ABSENT if change.kind == "removed" else readable(change.after)
-    if before == after:
-        return orjson.dumps(change.before).decode(), orjson.dumps(change.after).decode()
-    return before, after
 
 
 def _short(text: str, longest: int = 28) -> str:

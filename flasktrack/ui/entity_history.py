@@ -10,6 +10,7 @@ from itertools import islice
 import pandas as pd
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.insight.history import Revision, entity_history, related_to
 from flasktrack.store.reader import Ledger
 from flasktrack.ui import address
@@ -21,7 +22,7 @@ from flasktrack.ui.links import page_link
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
-from flasktrack.ui.text import count, display, hex_text, literal
+from flasktrack.ui.text import count, hex_text, literal
 from flasktrack.ui.theme import is_dark
 from flasktrack.ui.times import local, minute, short
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from flasktrack.ui.text import display, number
+from flasktrack.core.display import display
+from flasktrack.ui.text import number
 
 PERSON, MACHINE = "person", "machine"  # the values of the column `kind`
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

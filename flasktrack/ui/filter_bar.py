@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.core.record import ACTOR_TYPES, OUTCOMES
 from flasktrack.core.times import in_zone
 from flasktrack.errors import InvalidFilter
@@ -22,7 +23,7 @@ from flasktrack.ui.loaders import ask
 from flasktrack.ui.presets import Period, presets
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import pair
-from flasktrack.ui.text import display, literal
+from flasktrack.ui.text import literal
 from flasktrack.ui.times import minute
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 

@@ -7,12 +7,13 @@ from itertools import groupby
 import pandas as pd
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.core.finding import SEVERITY, Finding
 from flasktrack.store.verifications import Verification
 from flasktrack.ui import address, theme
 from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.finding_words import FINDING_WORDS
-from flasktrack.ui.text import count, display
+from flasktrack.ui.text import count
 
 MOST_FINDINGS = 1000
 """Findings that are drawn; `verify --json` prints all."""

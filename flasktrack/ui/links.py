@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.ui import address
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import display, literal
+from flasktrack.ui.text import literal
 
 CURRENT_PAGE = "current_page"
 """Where the session keeps the key of the page that it shows."""

@@ -10,6 +10,7 @@ from typing import Literal
 
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.export.formats import FORMATS, format_named
 from flasktrack.export.selection import count_selected
 from flasktrack.insight.filter import RecordFilter
@@ -17,7 +18,7 @@ from flasktrack.store.reader import Ledger
 from flasktrack.ui.downloads import downloads
 from flasktrack.ui.jobs import Job
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count, display, literal
+from flasktrack.ui.text import count, literal
 
 MOST_AT_ONCE = 4
 """Exports that are made at the same time, all sessions together: each keeps a processor busy."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import orjson
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.core.finding import Finding
 from flasktrack.core.record import SECTIONS, Record, Section
 from flasktrack.insight.history import unrecorded_change
@@ -16,7 +17,7 @@ from flasktrack.ui.diff import draw_change_rows, draw_changes, draw_values
 from flasktrack.ui.links import page_link
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
-from flasktrack.ui.text import display, hex_text, literal, number
+from flasktrack.ui.text import hex_text, literal, number
 from flasktrack.ui.theme import OUTCOME, SEVERITY, badge
 from flasktrack.ui.times import full
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS

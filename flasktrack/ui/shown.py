@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flasktrack.core.display import display
 from flasktrack.core.record import SECTIONS, Record
-from flasktrack.ui.text import display
 
 _NUMBERS = frozenset(("seq", "actor_seq", "entity_seq"))
 _HASHES = frozenset(("prev_hash", "hash", *(f"{name}_digest" for name in SECTIONS)))

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from flasktrack.core.display import display
 from flasktrack.core.times import in_zone, parse_time
-from flasktrack.ui.text import display
 
 
 def local(text: str, zone: ZoneInfo) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.ui.charts import (
@@ -23,7 +24,7 @@ from flasktrack.ui.page import open_page
 from flasktrack.ui.record_table import records
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import pair
-from flasktrack.ui.text import count, display
+from flasktrack.ui.text import count
 from flasktrack.ui.theme import is_dark
 from flasktrack.ui.times import minute, minutes
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS

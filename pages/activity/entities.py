@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
@@ -16,7 +17,7 @@ from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import pair
-from flasktrack.ui.text import count, display, literal
+from flasktrack.ui.text import count, literal
 from flasktrack.ui.times import minutes
 
 _MOST = 200

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import streamlit as st
 
+from flasktrack.core.display import display
 from flasktrack.core.finding import ERROR, WARNING
 from flasktrack.core.times import parse_time
 from flasktrack.settings import Settings
@@ -20,7 +21,7 @@ from flasktrack.ui.findings import MOST_FINDINGS, draw_findings
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count, display, literal
+from flasktrack.ui.text import count, literal
 from flasktrack.ui.theme import SEVERITY, STATUS, is_dark
 from flasktrack.ui.times import local, minute
 from flasktrack.ui.verdict import ago, describe, newest_position

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from flasktrack.insight.diff import changes
-from flasktrack.ui.diff import MOST_ROWS, readable, summary, values
+from flasktrack.ui.diff import MOST_ROWS, summary
 from tests.ui.app import unescaped
 
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -37,43 +37,6 @@ def drawn(before: Any, after: Any) -> AppTest:
 def rows(test: AppTest) -> list[tuple[str, ...]]:
     (table,) = test.table
     return [tuple(unescaped(str(cell)) for cell in row) for row in table.value.itertuples(index=False)]
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ("text", "text"),
-        ("", '""'),
-        ("  ", '"  "'),
-        (None, "none"),
-        (True, "true"),
-        (1.50, "1.5"),
-        ([], "empty list"),
-        ({}, "nothing inside"),
-        (["a", 2, None], "a, 2, none"),
-        ({"unit": "mL", "value": 3}, "unit: mL, value: 3"),
-        ([{"id": "S-1", "tags": ["a", "b"]}], "(id: S-1, tags: (a, b))"),
-        ([[]], "empty list"),
-    ],
-)
-def test_a_value_reads_as_a_person_would_write_it(value: Any, said: str) -> None:
-    assert readable(value) == said
-
-
-def test_values_come_with_the_path_that_leads_to_them() -> None:
-    state = {"headers": {"host": "x"}, "tags": ["a", "b"], "steps": [{"id": 1}, {"id": 2, "by": {"name": "Zoë"}}]}
-    assert list(values(state)) == [
-        ("headers.host", "x"),
-        ("tags", "a, b"),
-        ("steps[1].id", "1"),
-        ("steps[2].id", "2"),
-        ("steps[2].by.name", "Zoë"),
-    ]
-
-
-@pytest.mark.parametrize("whole", ["text", 5, None, [], {}])
-def test_a_state_that_is_one_value_is_shown_too(whole: Any) -> None:
-    assert list(values(whole)) == [("(whole)", readable(whole))]
 
 
 def test_changes_are_drawn_field_by_field() -> None:
@@ -132,12 +95,6 @@ def test_any_two_states_give_a_summary_and_a_row_for_each_change(before: Any, af
     assert bool(line) == bool(found)
     if len(found) > 4:
         assert line.endswith(f"and {len(found) - 4} more")
-
-
-@given(JSON)
-def test_any_value_can_be_read(value: Any) -> None:
-    assert readable(value)
-    assert all(path and said for path, said in values(value))
 
 
 def test_a_summary_says_what_cant_be_read() -> None:

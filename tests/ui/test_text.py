@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flasktrack.ui.text import count, display, hex_text, literal, number
+from flasktrack.core.display import display
+from flasktrack.ui.text import count, hex_text, literal, number
 from tests.ui.app import unescaped
 from tests.ui.nasty import NASTY
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from flasktrack.ui.text import display
+from flasktrack.core.display import display
 from flasktrack.ui.times import full, local, minute, minutes, short
 
 BERLIN = ZoneInfo("Europe/Berlin")
