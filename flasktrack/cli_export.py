@@ -19,6 +19,9 @@ _REPEATABLE = (
     ("entity", "TYPE:ID"),
     ("entity-type", "TYPE"),
     ("outcome", "NAME"),
+    ("credential", "ID"),
+    ("on-behalf-of", "TYPE:ID"),
+    ("hours", "DAYS:HOURS"),
 )
 
 

@@ -22,6 +22,7 @@ from flasktrack.core.body import check_characters
 from flasktrack.core.record import ACTOR_TYPES, MAX_ID, MAX_POSITION, OUTCOMES
 from flasktrack.core.times import format_time, in_zone
 from flasktrack.errors import FlaskTrackError, InvalidFilter
+from flasktrack.insight.week_hours import WeekHours, read_week_hours, week_hour
 from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS, body_contains, contains, split_words
 from flasktrack.store.schema import audit_payload, audit_record, record_link
 
@@ -35,6 +36,9 @@ _LISTS = {  # field -> its key in an address, and on the command line with - for
     "entities": "entity",
     "entity_types": "entity_type",
     "outcomes": "outcome",
+    "credentials": "credential",
+    "on_behalf_of": "on_behalf_of",
+    "hours": "hours",
 }
 _record = audit_record.c
 
@@ -43,9 +47,10 @@ _record = audit_record.c
 class RecordFilter:
     """Which records are asked for; without a field, all of them. Raises InvalidFilter, which names the field.
 
-    `actors` and `entities` are `type:id`, split at the first colon. Times are aware, from ≤ occurred_at < to;
-    positions are inclusive. `with_related` also takes the records that relate to one of `entities`. Every word of
-    `text` must be found somewhere in the record, in upper or lower case.
+    `actors`, `entities` and `on_behalf_of` are `type:id`, split at the first colon. `hours` are hours of the week by a
+    zone's clocks (`insight.week_hours`), which they name: `from_params` puts the organization's where none is. Times
+    are aware, from ≤ occurred_at < to; positions are inclusive. `with_related` also takes the records that relate to
+    one of `entities`. Every word of `text` must be found somewhere in the record, in upper or lower case.
     """
 
     occurred_from: datetime | None = None
@@ -57,6 +62,9 @@ class RecordFilter:
     with_related: bool = False
     entity_types: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+    on_behalf_of: tuple[str, ...] = ()
+    hours: tuple[str, ...] = ()
     seq_first: int | None = None
     seq_last: int | None = None
     text: str | None = None
@@ -69,12 +77,15 @@ class RecordFilter:
         for key, values, known in (
             ("actor_type", self.actor_types, ACTOR_TYPES),
             ("actor", [_pair("actor", actor)[0] for actor in self.actors], ACTOR_TYPES),
+            ("on_behalf_of", [_pair("on_behalf_of", actor)[0] for actor in self.on_behalf_of], ACTOR_TYPES),
             ("outcome", self.outcomes, OUTCOMES),
         ):
             for value in values:
                 if value not in known:
                     what = "is no type of actor" if known is ACTOR_TYPES else "is no outcome"
                     raise _refusal(key, f"{value[:60]!r} {what}", f"Use {', '.join(known)}.")
+        for value in self.hours:
+            _hours(value)
         if len(types := {_pair("entity", entity)[0] for entity in self.entities}) > MAX_ENTITY_TYPES:
             raise _refusal("entity", f"they are of {len(types)} types", f"Give at most {MAX_ENTITY_TYPES} types.")
         if self.text is not None:
@@ -103,15 +114,25 @@ class RecordFilter:
             (self.actions, _record.action),
             (self.entity_types, _record.entity_type),
             (self.outcomes, _record.outcome),
+            (self.credentials, _record.credential_id),
+            (self.on_behalf_of, _record.on_behalf_of),
         ):
             if values:
                 found.append(column.in_(values))
+        if self.hours:
+            found.append(self._hours_condition())
         if self.seq_first is not None:
             found.append(_record.seq >= self.seq_first)
         if self.seq_last is not None:
             found.append(_record.seq <= self.seq_last)
         found.extend(_holds(word) for word in _words(self.text or ""))
         return found
+
+    def _hours_condition(self) -> ColumnElement[bool]:
+        by_zone: dict[str, set[int]] = {}
+        for hours in map(_hours, self.hours):
+            by_zone.setdefault(hours.zone.key, set()).update(hours.numbers)
+        return or_(*(week_hour(_record.occurred_at, zone).in_(sorted(hours)) for zone, hours in by_zone.items()))
 
     def _entity_condition(self) -> ColumnElement[bool]:
         touched = _any_pair(_record.entity_type, _record.entity_id, self.entities)
@@ -154,6 +175,8 @@ class RecordFilter:
         for field, key in (("occurred_from", "from"), ("occurred_to", "to")):
             if (value := _single(params, key)) is not None:
                 given[field] = _read_time(key, value, zone)
+        if "hours" in given:
+            given["hours"] = tuple(dict.fromkeys(str(_hours(value, zone)) for value in given["hours"]))
         if (value := _single(params, "with_related")) is not None:
             if value not in ("0", "1"):
                 raise _refusal("with_related", f"{value[:60]!r} is neither 1 nor 0", "Leave it out, or give 1.")
@@ -183,6 +206,12 @@ class RecordFilter:
             parts.append(f"on entities of type {_either(self.entity_types)}")
         if self.entities:
             parts.append(f"on {'or related to ' if self.with_related else ''}{_either(self.entities)}")
+        if self.credentials:
+            parts.append(f"through credential {_either(self.credentials)}")
+        if self.on_behalf_of:
+            parts.append(f"on behalf of {_either(self.on_behalf_of)}")
+        if self.hours:
+            parts.append(f"on {_either([f'{hours.words} ({hours.zone.key})' for hours in map(_hours, self.hours)])}")
         if self.seq_first is not None and self.seq_first == self.seq_last:
             parts.append(f"at position {self.seq_first:,}")
         elif self.seq_first is not None or self.seq_last is not None:
@@ -260,7 +289,7 @@ def _check_values(key: str, values: Sequence[str]) -> None:
     for value in values:
         if not value:
             raise _refusal(key, "it is empty", "Give a value, or leave the filter out.")
-        _check_length(key, value, 2 * MAX_ID + 1 if key in ("actor", "entity") else MAX_ID)
+        _check_length(key, value, 2 * MAX_ID + 1 if key in ("actor", "entity", "on_behalf_of") else MAX_ID)
         _check_characters(key, value)
 
 
@@ -279,9 +308,16 @@ def _check_characters(key: str, value: str) -> None:
 def _pair(key: str, value: str) -> tuple[str, str]:
     type_, _, id_ = value.partition(":")
     if not type_ or not id_:
-        example = "user:u-17" if key == "actor" else "sample:S-0042"
+        example = "sample:S-0042" if key == "entity" else "user:u-17"
         raise _refusal(key, f"{value[:60]!r} is not type:id", f"Give both, such as {example}.")
     return type_, id_
+
+
+def _hours(value: str, zone: tzinfo | None = None) -> WeekHours:
+    try:
+        return read_week_hours(value, zone)
+    except ValueError as problem:
+        raise _refusal("hours", f"{value[:60]!r} {problem}", "Give days and hours, such as mon-fri:8-18.") from None
 
 
 def _words(text: str) -> tuple[str, ...]:

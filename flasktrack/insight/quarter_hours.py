@@ -6,7 +6,6 @@ to two hours of a zone. Databases would have to know each zone's clock changes t
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,11 +16,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from flasktrack.core.times import FIRST_SECOND, LAST_SECOND
+
 Step = Literal["hour", "day", "week", "month"]
 QUARTER = 900  # seconds
-_FIRST, _LAST = (
-    int(day.timestamp()) // QUARTER for day in (datetime(1, 2, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
-)  # the month around the first one begins in the year 1 everywhere
 _SHIFT = 62_135_596_800  # seconds from the year 1 to 1970: SQLite's integer division rounds towards zero, not down
 
 
@@ -51,7 +49,7 @@ def _in_postgresql(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> s
 
 def on_a_calendar(quarters: pd.Series[int]) -> pd.Series[bool]:
     """Which quarter hours have a local time in every zone: not those beyond the years 1 to 9999, nor at their ends."""
-    return quarters.between(_FIRST, _LAST)
+    return quarters.between(FIRST_SECOND // QUARTER, LAST_SECOND // QUARTER)
 
 
 def local_times(quarters: pd.Series[int], zone: ZoneInfo) -> pd.Series[pd.Timestamp]:

@@ -18,6 +18,7 @@ from flasktrack.core.times import in_zone
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
+from flasktrack.insight.week_hours import read_week_hours
 from flasktrack.ui import address
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.presets import Period, presets
@@ -38,6 +39,9 @@ _LABELS = {
     "entities": "Entity",
     "entity_types": "Entity type",
     "outcomes": "Outcome",
+    "credentials": "Credential",
+    "on_behalf_of": "On behalf of",
+    "hours": "Hours",
 }
 
 
@@ -77,6 +81,8 @@ def set_filter(chosen: RecordFilter) -> None:
 def _change(context: Context, **fields: Any) -> None:
     """Narrow or widen the filter; what can't be meant is explained, and the filter stays as it was."""
     try:
+        if "hours" in fields:  # typed without a zone, the organization's is meant
+            fields["hours"] = RecordFilter.from_params({"hours": fields["hours"]}, context.zone).hours
         set_filter(replace(current_filter(context), **fields))
     except InvalidFilter as problem:
         st.session_state[_PROBLEM] = str(problem)
@@ -120,12 +126,15 @@ def _more(context: Context, chosen: RecordFilter) -> None:
         _several(context, chosen, "actors", _actors(context), new="Or type user:u-17")
         _several(context, chosen, "actions", dict.fromkeys(ask(context, Questions.distinct, "action")))
         _several(context, chosen, "outcomes", dict.fromkeys(OUTCOMES))
+        _several(context, chosen, "hours", {}, new="Type mon-fri:8-18")
         _positions(context, chosen)
     with right:
         _moment(context, chosen, "occurred_to", f"and before ({context.zone.key})")
         _several(context, chosen, "actor_types", {name: ACTOR_TYPE_WORDS[name] for name in ACTOR_TYPES})
         _several(context, chosen, "entity_types", dict.fromkeys(ask(context, Questions.distinct, "entity_type")))
         _several(context, chosen, "entities", _entities(context), new="Or type sample:S-0042")
+        _several(context, chosen, "credentials", {}, new="Type tok_4f1c")
+        _several(context, chosen, "on_behalf_of", {}, new="Type user:u-17")
         related = _show("with_related", chosen.with_related)
         st.checkbox(
             "Records that relate to the entity, too", key=related, disabled=not chosen.entities,
@@ -225,7 +234,8 @@ def _active(context: Context, chosen: RecordFilter) -> list[tuple[str, RecordFil
         values: tuple[str, ...] = getattr(chosen, field)
         for value in values:
             rest = tuple(other for other in values if other != value)
-            found.append((f"{label}: {_shortened(value)}", replace(chosen, **{field: rest})))  # type: ignore[arg-type]
+            said = read_week_hours(value).words if field == "hours" else _shortened(value)
+            found.append((f"{label}: {said}", replace(chosen, **{field: rest})))  # type: ignore[arg-type]
     if chosen.with_related and chosen.entities:
         found.append(("and what relates to it", replace(chosen, with_related=False)))
     if seq := chosen.to_params().get("seq"):

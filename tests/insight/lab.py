@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flasktrack.core.record import OUTCOMES, Event
 from flasktrack.insight.filter import RecordFilter
@@ -40,6 +41,14 @@ _CLOCK_CHANGES = (
 )
 _ODD_SECONDS = (timedelta(), timedelta(seconds=59, microseconds=999_999), timedelta(microseconds=1))
 
+HOUR_SPANS = {
+    "sun:2@Europe/Berlin": ("Europe/Berlin", range(6, 7), range(2, 3)),
+    "sun:1@Australia/Lord_Howe": ("Australia/Lord_Howe", range(6, 7), range(1, 2)),
+    "fri:0-2@Africa/Cairo": ("Africa/Cairo", range(4, 5), range(2)),
+    "mon-fri:8-18@Asia/Kathmandu": ("Asia/Kathmandu", range(5), range(8, 18)),
+    "sat-sun@UTC": ("UTC", range(5, 7), range(24)),
+}
+"""Hours of the week as a filter names them: by which zone's clocks, on which days, in which hours."""
 ACTORS = (
     ("user", "u-1", ("Ana Müller", "Ana Weiß")),
     ("user", "u:2", ("Ελένη Παππά",)),
@@ -62,6 +71,8 @@ _SECTIONS: tuple[Any, ...] = (
     ["ÖLBAD", {"Größe": 0.5}],
     "x_y",
 )
+CREDENTIALS = (None, "tok_1", "TOK_1")
+ON_BEHALF_OF = (None, "user:u-1", "user:u:2", None, "user:U-1")
 REASONS = (None, "late ENTRY", "re-measured: 7_ml", "Übertrag", "100 % sure", r"see \\server\a", "")
 ACTIONS = ("create", "update", "delete", "sign_in")
 WORDS = (
@@ -114,6 +125,8 @@ def _events(seed: int) -> list[Event]:
                 related=related,
                 reason=choose.choice(REASONS),
                 correlation_id=choose.choice((None, "req-3", "REQ_4")),
+                credential_id=CREDENTIALS[len(events) % 3],
+                on_behalf_of=ON_BEHALF_OF[len(events) % 5],
                 before=choose.choice(_SECTIONS),
                 after=choose.choice(_SECTIONS),
                 context=choose.choice(_SECTIONS),
@@ -143,6 +156,12 @@ def meets(row: Row, chosen: RecordFilter) -> bool:
         and _any(chosen.entity_types, event.entity_type)
         and _any(chosen.outcomes, event.outcome)
         and _any(chosen.entities, *entities)
+        and _any(chosen.credentials, event.credential_id)
+        and _any(chosen.on_behalf_of, event.on_behalf_of)
+        and (
+            not chosen.hours
+            or any(_within(event.occurred_at, *hours) for hours in map(HOUR_SPANS.get, chosen.hours) if hours)
+        )
         and (chosen.seq_first is None or chosen.seq_first <= row.seq)
         and (chosen.seq_last is None or row.seq <= chosen.seq_last)
         and all(holds(event, word) for word in (chosen.text or "").split())
@@ -154,7 +173,12 @@ def selected(organization_id: str, chosen: RecordFilter) -> list[Row]:
     return [row for row in ROWS[organization_id] if meets(row, chosen)]
 
 
-def _any(wanted: tuple[str, ...], *values: str) -> bool:
+def _within(moment: datetime, zone: str, days: range, hours: range) -> bool:
+    clock = moment.astimezone(ZoneInfo(zone))
+    return clock.weekday() in days and clock.hour in hours
+
+
+def _any(wanted: tuple[str, ...], *values: str | None) -> bool:
     return not wanted or any(value in wanted for value in values)
 
 

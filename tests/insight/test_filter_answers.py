@@ -19,7 +19,7 @@ from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
 from flasktrack.store.writer import append
-from tests.insight.lab import ACTIONS, ACTORS, ENTITIES, HERE, ROWS, THERE, WORDS, selected
+from tests.insight.lab import ACTIONS, ACTORS, ENTITIES, HERE, HOUR_SPANS, ROWS, THERE, WORDS, selected
 
 A_MOMENT = ROWS[HERE][40].moment
 ACTOR_NAMES = [f"{type_}:{id_}" for type_, id_, _ in ACTORS]
@@ -58,6 +58,11 @@ ONE_FIELD: list[dict[str, Any]] = [
     {"entity_types": ("batch", "file")},
     *({"outcomes": (name,)} for name in OUTCOMES),
     {"outcomes": ("failure", "denied")},
+    {"credentials": ("tok_1",)},
+    {"credentials": ("tok_1", "TOK_1", "tok_2")},
+    {"on_behalf_of": ("user:u:2",)},
+    *({"hours": (name,)} for name in HOUR_SPANS),
+    {"hours": tuple(HOUR_SPANS)},
     {"seq_first": 17},
     {"seq_last": 17},
     {"seq_first": 5, "seq_last": 5},
@@ -103,6 +108,8 @@ FIELDS = {
     "entity_types": st.lists(st.sampled_from(("sample", "batch", "file", "none")), unique=True).map(tuple),
     "outcomes": st.lists(st.sampled_from(OUTCOMES), unique=True).map(tuple),
     "occurred_from": st.none() | st.sampled_from([row.moment for row in ROWS[HERE]]),
+    "hours": st.lists(st.sampled_from(list(HOUR_SPANS)), unique=True).map(tuple),
+    "credentials": st.lists(st.sampled_from(("tok_1", "TOK_1")), unique=True).map(tuple),
     "seq_first": st.none() | st.integers(1, 150),
     "seq_last": st.none() | st.integers(150, 300),
     "text": st.none() | st.lists(st.sampled_from(WORDS), max_size=2).map(" ".join),

@@ -26,6 +26,7 @@ def some(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(values, unique=True, max_size=4).map(tuple)
 
 
+HOURS = ("mon:14@Europe/Berlin", "sat-mon@UTC", "mon-fri:0-8@America/Los_Angeles", "sun:23@Asia/Kathmandu")
 PERIODS = (
     st.lists(st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.timezones()), min_size=2, max_size=2)  # noqa: DTZ001
     .map(sorted)
@@ -49,6 +50,9 @@ def filters(draw: st.DrawFn) -> RecordFilter:
         with_related=draw(st.booleans()),
         entity_types=draw(some(TEXT)),
         outcomes=draw(some(st.sampled_from(OUTCOMES))),
+        credentials=draw(some(st.sampled_from(("tok_1", "ключ ☤")))),
+        on_behalf_of=draw(some(st.sampled_from(("user:u-1", "automation:a:b")))),
+        hours=draw(some(st.sampled_from(HOURS))),
         seq_first=first if draw(st.booleans()) else None,
         seq_last=last if draw(st.booleans()) else None,
         text=draw(st.none() | TEXT.filter(lambda text: text.split())),  # Hypothesis takes str.split for never empty
@@ -93,6 +97,10 @@ def test_parameters_of_other_things_are_left_alone_and_repeated_values_count_onc
         (RecordFilter(seq_first=10, seq_last=20), {"seq": ["10-20"]}),
         (RecordFilter(seq_first=10, seq_last=10), {"seq": ["10"]}),
         (RecordFilter(seq_first=10), {"seq": ["10-"]}),
+        (
+            RecordFilter(hours=("mon:8-18@Europe/Berlin",), credentials=("t",), on_behalf_of=("user:u",)),
+            {"hours": ["mon:8-18@Europe/Berlin"], "credential": ["t"], "on_behalf_of": ["user:u"]},
+        ),
         (RecordFilter(seq_last=20), {"seq": ["-20"]}),
         (
             RecordFilter(actors=("user:a:b",), actor_types=("user",), entity_types=("batch", "file"), text="a b"),
@@ -171,6 +179,15 @@ REFUSED: list[tuple[str, dict[str, list[str]]]] = [
     ("with_related", {"with_related": ["1", "1"]}),
     ("entity_type", {"entity_type": [""]}),
     ("outcome", {"outcome": ["won"]}),
+    ("on_behalf_of", {"on_behalf_of": ["u-1"]}),
+    ("on_behalf_of", {"on_behalf_of": ["robot:u-1"]}),
+    *(
+        ("hours", {"hours": [text]})
+        for text in ("", "14", "mo:14", "mon:24", "mon:8-8", "mon:18-8", "mon:8-25", "mon-:8")
+    ),
+    ("hours", {"hours": ["mon:\u0661"]}),  # a digit, but not ASCII's
+    ("hours", {"hours": ["mon:8@Atlantis/Poseidonis"]}),
+    ("hours", {"hours": ["mon:8@../zone"]}),
     ("seq", {"seq": ["0"]}),
     ("seq", {"seq": ["-0"]}),
     ("seq", {"seq": ["-"]}),
@@ -210,6 +227,7 @@ def test_what_cannot_be_meant_is_refused_by_the_parameters_name(key: str, params
         ("seq", {"seq_first": 0}),
         ("seq", {"seq_last": MAX_POSITION + 1}),
         ("outcome", {"outcomes": ("won",)}),
+        ("hours", {"hours": ("mon:8",)}),  # by which zone's clocks?
         ("text", {"text": "a" * (MAX_LETTERS + 1)}),
     ],
 )
@@ -240,6 +258,14 @@ def test_code_is_refused_as_an_address_is(key: str, fields: dict[str, Any]) -> N
             "Records on entities of type batch, on or related to sample:S-1.",
         ),
         ({"entity": ["sample:S-1"]}, "Records on sample:S-1."),
+        (
+            {"credential": ["tok"], "on_behalf_of": ["user:u-1"]},
+            "Records through credential tok, on behalf of user:u-1.",
+        ),
+        (
+            {"hours": ["mon-fri:8-18", "sat:9", "sun@UTC"]},
+            "Records on Mon to Fri 08:00 to 17:59 (Europe/Berlin), Sat 09:00 to 09:59 (Europe/Berlin) or Sun (UTC).",
+        ),
         ({"seq": ["1000"]}, "Records at position 1,000."),
         ({"seq": ["1000-2000"]}, "Records from position 1,000 up to position 2,000."),
         ({"seq": ["-2000"]}, "Records up to position 2,000."),

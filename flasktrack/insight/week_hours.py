@@ -1,0 +1,102 @@
+"""Hours of the week by a zone's clocks, as a filter names them: `mon-fri:8-18@Europe/Berlin`.
+
+Days are `mon` to `sun`, one or a span of them; hours are one (`mon:14` is 14:00 to 14:59) or a span from the first up
+to but not including the last (`mon-fri:8-18`); without hours, whole days. They are numbered from 0, the hour after
+Monday's midnight, to 167. Where clocks go back, the hour that comes twice is one hour of the week; where they go
+forward, the one that is left out has no records.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Integer, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+from flasktrack.core.times import FIRST_SECOND, HOURS, LAST_SECOND
+from flasktrack.insight.quarter_hours import QUARTER, quarter_hour
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_FORM = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?(?::(\d{1,2})(?:-(\d{1,2}))?)?(?:@(.+))?", re.ASCII)
+
+
+class WeekHours(NamedTuple):
+    """Days (0 is Monday; inclusive) and hours (from <= hour < to) on clocks in a zone."""
+
+    first_day: int
+    last_day: int
+    from_hour: int
+    to_hour: int
+    zone: ZoneInfo
+
+    def __str__(self) -> str:
+        days = DAYS[self.first_day] + (f"-{DAYS[self.last_day]}" if self.last_day != self.first_day else "")
+        return f"{days}{self._hours}@{self.zone.key}"
+
+    @property
+    def _hours(self) -> str:
+        if (self.from_hour, self.to_hour) == (0, HOURS):
+            return ""
+        last = f"-{self.to_hour}" if self.to_hour != self.from_hour + 1 else ""
+        return f":{self.from_hour}{last}"
+
+    @property
+    def words(self) -> str:
+        """`Mon to Fri 08:00 to 17:59`, without the zone."""
+        first, last = DAYS[self.first_day].title(), DAYS[self.last_day].title()
+        said = first if first == last else f"{first} to {last}"
+        return said + (f" {self.from_hour:02}:00 to {self.to_hour - 1:02}:59" if self._hours else "")
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The hours of the week that are meant. A span of days may pass Sunday: `sat-mon`."""
+        days = (
+            day % 7 for day in range(self.first_day, self.last_day + (7 if self.last_day < self.first_day else 0) + 1)
+        )
+        return frozenset(HOURS * day + hour for day in days for hour in range(self.from_hour, self.to_hour))
+
+
+def read_week_hours(text: str, zone: tzinfo | None = None) -> WeekHours:
+    """Read `mon:14`, `mon-fri:8-18@Europe/Berlin` and the like; `zone` is meant where the text names none.
+
+    Raises ValueError, which says why, for anything else.
+    """
+    match = _FORM.fullmatch(text.strip())
+    first, last, from_, to, name = match.groups() if match else ("", None, None, None, None)
+    if first not in DAYS or (last or first) not in DAYS:
+        raise ValueError("is no day and hours")
+    start = int(from_) if from_ else 0
+    end = int(to) if to else start + 1 if from_ else HOURS
+    if not start < end <= HOURS:
+        raise ValueError("has hours that are none: they go from 0 to 24, the earlier first")
+    known = str(zone) if name is None and zone is not None else name
+    if known is None:
+        raise ValueError("names no time zone")
+    try:
+        return WeekHours(DAYS.index(first), DAYS.index(last or first), start, end, ZoneInfo(known))
+    except (KeyError, ValueError, OSError):  # as in store.organizations.check_time_zone
+        raise ValueError(f"names the time zone {known[:40]!r}, which there is not") from None
+
+
+class week_hour(GenericFunction[int]):  # noqa: N801 (a function in SQL)
+    """The hour of the week (0 to 167) that clocks in a zone show at a time; null where the stored text is no time."""
+
+    type = Integer()
+    inherit_cache = True
+
+    def __init__(self, time: ColumnElement[str], zone: str) -> None:
+        super().__init__(quarter_hour(time) * QUARTER, literal(zone))
+
+
+@compiles(week_hour, "postgresql")
+@compiles(week_hour, "duckdb")
+def _with_time_zones(element: week_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    seconds, zone = (compiler.process(clause, **kw) for clause in element.clauses)
+    clock = f"(to_timestamp({seconds}) AT TIME ZONE {zone})"
+    number = f"CAST((extract(isodow FROM {clock}) - 1) * {HOURS} + extract(hour FROM {clock}) AS integer)"
+    return f"CASE WHEN {seconds} BETWEEN {FIRST_SECOND} AND {LAST_SECOND} THEN {number} END"
