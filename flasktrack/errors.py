@@ -63,6 +63,18 @@ class ImportFailed(FlaskTrackError):
         super().__init__(what, advice)
 
 
+class NoScope(FlaskTrackError):
+    """An actor or a reason was named where no request or job is going on."""
+
+
+class NoActor(FlaskTrackError):
+    """An audited change that nobody is known to make; nothing was written."""
+
+
+class CaptureRefused(FlaskTrackError):
+    """An audited change that can't be recorded as it is; nothing was written."""
+
+
 class InvalidFilter(FlaskTrackError):
     """A filter (on the command line or in a page's address) that makes no sense."""
 
