@@ -43,6 +43,7 @@ def add_export_commands(command: Callable[..., argparse.ArgumentParser]) -> None
         filters.add_argument(f"--{name}", metavar=metavar, action="append", default=[])
     filters.add_argument("--with-related", action="store_true", help="records that relate to the --entity, too")
     filters.add_argument("--seq", metavar="A-B", help="positions")
+    filters.add_argument("--positions", metavar="N,A-B,...", help="single positions, such as 3,7,12-14")
     filters.add_argument("--text", metavar="WORDS", help="records that hold all these words")
 
 
@@ -86,6 +87,7 @@ def _export(options: argparse.Namespace) -> int:
 def _params(options: argparse.Namespace) -> dict[str, list[str]]:
     """The filters as an address's parameters, which `RecordFilter.from_params` reads."""
     given = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, _ in _REPEATABLE}
-    given |= {"from": options.from_, "to": options.to, "seq": options.seq, "text": options.text}
+    given |= {"from": options.from_, "to": options.to, "seq": options.seq}
+    given |= {"positions": options.positions, "text": options.text}
     given["with_related"] = "1" if options.with_related else None
     return {name: [value] if isinstance(value, str) else value for name, value in given.items() if value}

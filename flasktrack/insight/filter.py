@@ -49,8 +49,9 @@ class RecordFilter:
 
     `actors`, `entities` and `on_behalf_of` are `type:id`, split at the first colon. `hours` are hours of the week by a
     zone's clocks (`insight.week_hours`), which they name: `from_params` puts the organization's where none is. Times
-    are aware, from ≤ occurred_at < to; positions are inclusive. `with_related` also takes the records that relate to
-    one of `entities`. Every word of `text` must be found somewhere in the record, in upper or lower case.
+    are aware, from ≤ occurred_at < to; `seq_first` and `seq_last` are inclusive, `positions` name records one by one.
+    `with_related` also takes the records that relate to one of `entities`. Every word of `text` must be found somewhere
+    in the record, in upper or lower case.
     """
 
     occurred_from: datetime | None = None
@@ -67,11 +68,13 @@ class RecordFilter:
     hours: tuple[str, ...] = ()
     seq_first: int | None = None
     seq_last: int | None = None
+    positions: tuple[int, ...] = ()
     text: str | None = None
 
     def __post_init__(self) -> None:
         _check_times(self.occurred_from, self.occurred_to)
         _check_positions(self.seq_first, self.seq_last)
+        object.__setattr__(self, "positions", _check_named(self.positions))
         for field, key in _LISTS.items():
             _check_values(key, getattr(self, field))
         for key, values, known in (
@@ -125,6 +128,8 @@ class RecordFilter:
             found.append(_record.seq >= self.seq_first)
         if self.seq_last is not None:
             found.append(_record.seq <= self.seq_last)
+        if self.positions:
+            found.append(_record.seq.in_(self.positions))
         found.extend(_holds(word) for word in _words(self.text or ""))
         return found
 
@@ -158,6 +163,8 @@ class RecordFilter:
         if self.seq_first is not None or self.seq_last is not None:
             first, last = ("" if seq is None else str(seq) for seq in (self.seq_first, self.seq_last))
             params["seq"] = [first if first == last else f"{first}-{last}"]
+        if self.positions:
+            params["positions"] = [_listed(self.positions)]
         if self.text and self.text.strip():
             params["text"] = [self.text]
         return params
@@ -183,6 +190,8 @@ class RecordFilter:
             given["with_related"] = value == "1"
         if (value := _single(params, "seq")) is not None:
             given["seq_first"], given["seq_last"] = _read_positions(value)
+        if (value := _single(params, "positions")) is not None:
+            given["positions"] = _read_named(value)
         if (value := _single(params, "text")) is not None:
             given["text"] = value
         return cls(**given)
@@ -218,6 +227,11 @@ class RecordFilter:
             first = f"from position {self.seq_first:,}" if self.seq_first is not None else ""
             last = f"up to position {self.seq_last:,}" if self.seq_last is not None else ""
             parts.append(" ".join(filter(None, (first, last))))
+        if len(self.positions) == 1:
+            parts.append(f"at position {self.positions[0]:,}")
+        elif self.positions:
+            ends = f"{self.positions[0]:,} to {self.positions[-1]:,}"
+            parts.append(f"at {len(self.positions):,} positions from {ends}")
         if words := _words(self.text or ""):
             parts.append(f"holding {' and '.join(f'“{word}”' for word in words)}")
         return f"Records {', '.join(parts)}." if parts else "All records."
@@ -279,8 +293,24 @@ def _check_positions(first: int | None, last: int | None) -> None:
     for seq in (first, last):
         if seq is not None and not 1 <= seq <= MAX_POSITION:
             raise _refusal("seq", f"there is no position {seq}", "Positions are 1, 2, 3 and so on.")
-    if first is not None and last is not None and first > last:
-        raise _refusal("seq", f"{first} comes after {last}", "Give the lower position first, such as 10-20.")
+    if first is not None and last is not None:
+        _check_order("seq", first, last)
+
+
+def _check_order(key: str, first: int, last: int) -> None:
+    if first > last:
+        raise _refusal(key, f"{first} comes after {last}", "Give the lower position first, such as 10-20.")
+
+
+def _check_named(positions: Iterable[int]) -> tuple[int, ...]:
+    """Positions in their order, each once."""
+    named = tuple(sorted(set(positions)))
+    if len(named) > MAX_VALUES:
+        raise _refusal("positions", f"more than {MAX_VALUES} are named", "Name fewer.")
+    for seq in named:
+        if not 1 <= seq <= MAX_POSITION:
+            raise _refusal("positions", f"there is no position {seq}", "Positions are 1, 2, 3 and so on.")
+    return named
 
 
 def _check_values(key: str, values: Sequence[str]) -> None:
@@ -349,12 +379,38 @@ def _read_time(key: str, text: str, zone: tzinfo) -> datetime:
         raise _refusal(key, f"{text[:60]!r} lies outside the years 1 to 9999", advice) from None
 
 
-def _read_positions(text: str) -> tuple[int | None, int | None]:
+def _read_positions(
+    text: str, key: str = "seq", advice: str = "Give 10-20, 10-, -20 or 10."
+) -> tuple[int | None, int | None]:
     match = _SEQ.fullmatch(text.strip())
     first, dash, last = match.groups() if match else ("", "", "")
     if not first and not last:
-        raise _refusal("seq", f"{text[:60]!r} is no range of positions", "Give 10-20, 10-, -20 or 10.")
+        raise _refusal(key, f"{text[:60]!r} is no range of positions", advice)
     return int(first) if first else None, int(last) if last else (None if dash else int(first))
+
+
+def _listed(positions: tuple[int, ...]) -> str:
+    """`3,7,12-14`: neighbours as a range."""
+    spans: list[list[int]] = []
+    for seq in positions:
+        if spans and seq == spans[-1][1] + 1:
+            spans[-1][1] = seq
+        else:
+            spans.append([seq, seq])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def _read_named(text: str) -> tuple[int, ...]:
+    named: set[int] = set()
+    for part in text.split(","):
+        first, last = _read_positions(part, "positions", "Give numbers, such as 3,7,12-14.")
+        if first is None or last is None:
+            raise _refusal("positions", f"{part[:60]!r} has no end", "Give numbers, such as 3,7,12-14.")
+        _check_order("positions", first, last)
+        named.update(range(first, min(last, first + MAX_VALUES) + 1))  # one too many is enough to be refused
+        if len(named) > MAX_VALUES:
+            break
+    return tuple(named)
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:

@@ -24,7 +24,7 @@ from flasktrack.ui.loaders import ask
 from flasktrack.ui.presets import Period, presets
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import pair
-from flasktrack.ui.text import literal
+from flasktrack.ui.text import count, literal
 from flasktrack.ui.times import minute
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 
@@ -240,6 +240,8 @@ def _active(context: Context, chosen: RecordFilter) -> list[tuple[str, RecordFil
         found.append(("and what relates to it", replace(chosen, with_related=False)))
     if seq := chosen.to_params().get("seq"):
         found.append((f"Positions: {seq[0]}", replace(chosen, seq_first=None, seq_last=None)))
+    if chosen.positions:
+        found.append((count(len(chosen.positions), "single record"), replace(chosen, positions=())))
     if chosen.text:
         found.append((f"Words: {_shortened(chosen.text)}", replace(chosen, text=None)))
     return found

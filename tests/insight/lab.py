@@ -164,6 +164,7 @@ def meets(row: Row, chosen: RecordFilter) -> bool:
         )
         and (chosen.seq_first is None or chosen.seq_first <= row.seq)
         and (chosen.seq_last is None or row.seq <= chosen.seq_last)
+        and (not chosen.positions or row.seq in chosen.positions)
         and all(holds(event, word) for word in (chosen.text or "").split())
     )
 

@@ -112,6 +112,7 @@ FIELDS = {
     "credentials": st.lists(st.sampled_from(("tok_1", "TOK_1")), unique=True).map(tuple),
     "seq_first": st.none() | st.integers(1, 150),
     "seq_last": st.none() | st.integers(150, 300),
+    "positions": st.lists(st.integers(1, 300)).map(tuple),
     "text": st.none() | st.lists(st.sampled_from(WORDS), max_size=2).map(" ".join),
 }
 

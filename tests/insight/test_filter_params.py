@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -55,6 +56,7 @@ def filters(draw: st.DrawFn) -> RecordFilter:
         hours=draw(some(st.sampled_from(HOURS))),
         seq_first=first if draw(st.booleans()) else None,
         seq_last=last if draw(st.booleans()) else None,
+        positions=draw(st.lists(st.integers(1, 30) | st.integers(1, MAX_POSITION), max_size=6).map(tuple)),
         text=draw(st.none() | TEXT.filter(lambda text: text.split())),  # Hypothesis takes str.split for never empty
     )
 
@@ -62,7 +64,12 @@ def filters(draw: st.DrawFn) -> RecordFilter:
 @given(filters(), st.sampled_from([UTC, BERLIN, ANGELES]))
 def test_a_filter_comes_back_from_its_parameters_whatever_the_zone(chosen: RecordFilter, zone: ZoneInfo) -> None:
     params = chosen.to_params()
-    assert RecordFilter.from_params(params, zone) == chosen
+    moments = {  # Python calls an instant that clocks show twice, or leave out, unequal to itself in another zone
+        name: moment.astimezone(UTC)
+        for name in ("occurred_from", "occurred_to")
+        if (moment := getattr(chosen, name)) is not None
+    }
+    assert RecordFilter.from_params(params, zone) == replace(chosen, **moments)
     assert all(value for values in params.values() for value in values)
 
 
@@ -102,6 +109,7 @@ def test_parameters_of_other_things_are_left_alone_and_repeated_values_count_onc
             {"hours": ["mon:8-18@Europe/Berlin"], "credential": ["t"], "on_behalf_of": ["user:u"]},
         ),
         (RecordFilter(seq_last=20), {"seq": ["-20"]}),
+        (RecordFilter(positions=(14, 3, 12, 13, 3, 7)), {"positions": ["3,7,12-14"]}),
         (
             RecordFilter(actors=("user:a:b",), actor_types=("user",), entity_types=("batch", "file"), text="a b"),
             {"actor": ["user:a:b"], "actor_type": ["user"], "entity_type": ["batch", "file"], "text": ["a b"]},
@@ -157,6 +165,12 @@ REFUSED: list[tuple[str, dict[str, list[str]]]] = [
     ("from", {"from": [" "]}),
     ("from", {"from": ["2026-11-02"], "to": ["2026-11-01"]}),
     ("from", {"from": ["2026-11-02"], "to": ["2026-11-02"]}),
+    ("positions", {"positions": ["3,x"]}),
+    ("positions", {"positions": ["3,,7"]}),
+    ("positions", {"positions": ["3,7-"]}),
+    ("positions", {"positions": ["9-7"]}),
+    ("positions", {"positions": ["1-9999999999999"]}),
+    ("positions", {"positions": ["3", "7"]}),
     ("to", {"to": ["2026-13-01"]}),
     ("to", {"to": ["9999-12-31T23:59:59-01:00"]}),
     ("to", {"to": [""]}),
@@ -226,6 +240,8 @@ def test_what_cannot_be_meant_is_refused_by_the_parameters_name(key: str, params
         ("to", {"occurred_to": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2)))}),
         ("seq", {"seq_first": 0}),
         ("seq", {"seq_last": MAX_POSITION + 1}),
+        ("positions", {"positions": (0,)}),
+        ("positions", {"positions": tuple(range(1, MAX_VALUES + 2))}),
         ("outcome", {"outcomes": ("won",)}),
         ("hours", {"hours": ("mon:8",)}),  # by which zone's clocks?
         ("text", {"text": "a" * (MAX_LETTERS + 1)}),
@@ -270,6 +286,8 @@ def test_code_is_refused_as_an_address_is(key: str, fields: dict[str, Any]) -> N
         ({"seq": ["1000-2000"]}, "Records from position 1,000 up to position 2,000."),
         ({"seq": ["-2000"]}, "Records up to position 2,000."),
         ({"seq": ["1000-"]}, "Records from position 1,000."),
+        ({"positions": ["1000"]}, "Records at position 1,000."),
+        ({"positions": ["3,7,1000-1002"]}, "Records at 5 positions from 3 to 1,002."),
     ],
 )
 def test_a_filter_describes_itself_in_one_sentence(params: dict[str, list[str]], sentence: str) -> None:
