@@ -40,6 +40,8 @@ class Settings:
     """How old the last full verification and the last seal may be before pages warn."""
     tsa_cert: Path | None = None
     """Certificates (PEM) under which time stamps are believed."""
+    analytics_url: str | None = field(default=None, repr=False)
+    """Where the columnar copy lies that pages count from; None for a DuckDB file of its own."""
 
     def __post_init__(self) -> None:
         if not _DEPLOYMENT.fullmatch(self.deployment):
@@ -60,6 +62,7 @@ class Settings:
             anchor_dir=Path(anchors).expanduser() if anchors else None,
             deployment=environment.get("FLASKTRACK_DEPLOYMENT") or DEFAULT_DEPLOYMENT,
             tsa_cert=Path(tsa_cert).expanduser() if tsa_cert else None,
+            analytics_url=environment.get("FLASKTRACK_ANALYTICS_URL") or None,
             verify_within=parse_duration(environment.get("FLASKTRACK_VERIFY_WITHIN") or "7d"),
             seal_within=parse_duration(environment.get("FLASKTRACK_SEAL_WITHIN") or "1d"),
         )

@@ -37,6 +37,7 @@ def test_every_setting_comes_from_its_variable() -> None:
         "FLASKTRACK_VERIFY_WITHIN": "36h",
         "FLASKTRACK_SEAL_WITHIN": "90m",
         "FLASKTRACK_TSA_CERT": "~/tsa.pem",
+        "FLASKTRACK_ANALYTICS_URL": "duckdb:////srv/copy.duckdb",
     }
     expected = Settings(
         "sqlite:///x.db",
@@ -47,6 +48,7 @@ def test_every_setting_comes_from_its_variable() -> None:
         timedelta(hours=36),
         timedelta(minutes=90),
         Path.home() / "tsa.pem",
+        "duckdb:////srv/copy.duckdb",
     )
     assert Settings.from_environment(environment) == expected
     assert set(environment) == variables()

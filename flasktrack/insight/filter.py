@@ -1,7 +1,8 @@
 """The one filter that pages, exports, the command line and the address bar share (spec section 6).
 
     chosen = RecordFilter.from_params({"action": ["delete"], "from": ["2026-11-01"]}, zone)
-    ledger.stream(*chosen.conditions())
+    ledger.stream(*chosen.conditions())                 # of the records themselves
+    questions.select(chosen, ...)                       # of their columnar copy, by copied_conditions
 
 Values of one field are alternatives (OR); fields narrow each other (AND). A filter that can't be meant is refused
 with InvalidFilter, wherever it comes from, so that no answer is silently empty or silently everything.
@@ -10,18 +11,20 @@ with InvalidFilter, wherever it comes from, so that no answer is silently empty 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, literal, or_, select
+import orjson
+from sqlalchemy import ColumnElement, Table, and_, literal, or_, select
 
 from flasktrack.core.body import check_characters
 from flasktrack.core.record import ACTOR_TYPES, MAX_ID, MAX_POSITION, OUTCOMES
 from flasktrack.core.times import format_time, in_zone
 from flasktrack.errors import FlaskTrackError, InvalidFilter
+from flasktrack.insight import copy_tables
 from flasktrack.insight.week_hours import WeekHours, read_week_hours, week_hour
 from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS, body_contains, contains, split_words
 from flasktrack.store.schema import audit_payload, audit_record, record_link
@@ -103,50 +106,75 @@ class RecordFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What a SELECT on audit_record, made by `store.scope.scoped`, must meet besides its organization."""
+        found = self._conditions(audit_record, record_link, format_time)
+        return found + [_holds(word) for word in _words(self.text or "")]
+
+    def copied_conditions(self) -> list[ColumnElement[bool]]:
+        """What a SELECT on the columnar copy, made by `copy_tables.copied`, must meet besides its organization.
+
+        The copy holds no sections: which records hold the words of `text` has to be looked up before
+        (`Copy.look_up`), and then stands in `copy_tables.found`.
+        """
+        conditions = self._conditions(copy_tables.record, copy_tables.related, _naive)
+        if _words(self.text or ""):
+            found = copy_tables.found.c
+            mine = found.organization_id == copy_tables.record.c.organization_id, found.search == self.search_key
+            positions = select(found.seq).where(*mine).correlate(copy_tables.record)
+            conditions.append(copy_tables.record.c.seq.in_(positions))
+        return conditions
+
+    @property
+    def search_key(self) -> str:
+        """What tells this search for words from any other."""
+        return orjson.dumps(self.to_params(), option=orjson.OPT_SORT_KEYS).decode()
+
+    def _conditions(self, table: Table, links: Table, time: Callable[[datetime], Any]) -> list[ColumnElement[bool]]:
+        """What both the records and their copy can answer: all but the words."""
+        record = table.c
         found: list[ColumnElement[bool]] = []
         if self.occurred_from is not None:
-            found.append(_record.occurred_at >= format_time(self.occurred_from))
+            found.append(record.occurred_at >= time(self.occurred_from))
         if self.occurred_to is not None:
-            found.append(_record.occurred_at < format_time(self.occurred_to))
+            found.append(record.occurred_at < time(self.occurred_to))
         if self.actors:
-            found.append(_any_pair(_record.actor_type, _record.actor_id, self.actors))
+            found.append(_any_pair(record.actor_type, record.actor_id, self.actors))
         if self.entities:
-            found.append(self._entity_condition())
+            found.append(self._entity_condition(table, links))
         for values, column in (
-            (self.actor_types, _record.actor_type),
-            (self.actions, _record.action),
-            (self.entity_types, _record.entity_type),
-            (self.outcomes, _record.outcome),
-            (self.credentials, _record.credential_id),
-            (self.on_behalf_of, _record.on_behalf_of),
+            (self.actor_types, record.actor_type),
+            (self.actions, record.action),
+            (self.entity_types, record.entity_type),
+            (self.outcomes, record.outcome),
+            (self.credentials, record.credential_id),
+            (self.on_behalf_of, record.on_behalf_of),
         ):
             if values:
                 found.append(column.in_(values))
         if self.hours:
-            found.append(self._hours_condition())
+            found.append(self._hours_condition(record.occurred_at))
         if self.seq_first is not None:
-            found.append(_record.seq >= self.seq_first)
+            found.append(record.seq >= self.seq_first)
         if self.seq_last is not None:
-            found.append(_record.seq <= self.seq_last)
+            found.append(record.seq <= self.seq_last)
         if self.positions:
-            found.append(_record.seq.in_(self.positions))
-        found.extend(_holds(word) for word in _words(self.text or ""))
+            found.append(record.seq.in_(self.positions))
         return found
 
-    def _hours_condition(self) -> ColumnElement[bool]:
+    def _hours_condition(self, occurred_at: ColumnElement[Any]) -> ColumnElement[bool]:
         by_zone: dict[str, set[int]] = {}
         for hours in map(_hours, self.hours):
             by_zone.setdefault(hours.zone.key, set()).update(hours.numbers)
-        return or_(*(week_hour(_record.occurred_at, zone).in_(sorted(hours)) for zone, hours in by_zone.items()))
+        return or_(*(week_hour(occurred_at, zone).in_(sorted(hours)) for zone, hours in by_zone.items()))
 
-    def _entity_condition(self) -> ColumnElement[bool]:
-        touched = _any_pair(_record.entity_type, _record.entity_id, self.entities)
+    def _entity_condition(self, table: Table, links: Table) -> ColumnElement[bool]:
+        record = table.c
+        touched = _any_pair(record.entity_type, record.entity_id, self.entities)
         if not self.with_related:
             return touched
-        link = record_link.alias("link")
-        same_record = (link.c.organization_id == _record.organization_id, link.c.seq == _record.seq)
+        link = links.alias("link")
+        same_record = (link.c.organization_id == record.organization_id, link.c.seq == record.seq)
         related = (  # one for each type: SQLite answers an OR of types by reading all of the organization's links
-            select(literal(1)).where(*same_record, of_type).correlate(audit_record).exists()
+            select(literal(1)).where(*same_record, of_type).correlate(table).exists()
             for of_type in _pairs(link.c.entity_type, link.c.entity_id, self.entities)
         )
         return or_(touched, *related)
@@ -235,6 +263,11 @@ class RecordFilter:
         if words := _words(self.text or ""):
             parts.append(f"holding {' and '.join(f'“{word}”' for word in words)}")
         return f"Records {', '.join(parts)}." if parts else "All records."
+
+
+def _naive(moment: datetime) -> datetime:
+    """A time as the copy holds it: UTC, without saying so."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _any_pair(kind: ColumnElement[str], name: ColumnElement[str], pairs: Iterable[str]) -> ColumnElement[bool]:

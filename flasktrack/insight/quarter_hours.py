@@ -47,6 +47,12 @@ def _in_postgresql(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> s
     return f"CASE WHEN isfinite({time}) THEN CAST(floor(extract(epoch FROM {time}) / {QUARTER}) AS bigint) END"
 
 
+@compiles(quarter_hour, "duckdb")
+def _in_duckdb(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    shifted = f"epoch_us({compiler.process(element.clauses, **kw)}) + {_SHIFT * 1_000_000}"  # rounds towards zero, too
+    return f"({shifted}) // {QUARTER * 1_000_000} - {_SHIFT // QUARTER}"
+
+
 def on_a_calendar(quarters: pd.Series[int]) -> pd.Series[bool]:
     """Which quarter hours have a local time in every zone: not those beyond the years 1 to 9999, nor at their ends."""
     return quarters.between(FIRST_SECOND // QUARTER, LAST_SECOND // QUARTER)

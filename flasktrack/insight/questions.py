@@ -1,37 +1,38 @@
-"""Questions about an organization's records, answered by the database in one GROUP BY each, as DataFrames.
+"""Questions about an organization's records, answered from the columnar copy in one GROUP BY each, as DataFrames.
 
-    questions = Questions(engine, "northwind-labs")
+    questions = Questions(copy, "northwind-labs")
     questions.over_time(RecordFilter(outcomes=("denied",)), zone, "actor_type", "day")
 
-No question loads the records themselves, so what they count was not hash-checked: the latest verification says how
-far it can be trusted. A stored time that is none (somebody altered it), or lies at the very ends of the calendar, is
-counted everywhere but on the clock.
+They count what the copy holds: `Copy.state` says how far it has come. Each record was checked when it was taken in;
+those that failed are counted like any other, and `marked` says how many they are. A stored time that is none (somebody
+altered it), or lies at the very ends of the calendar, is counted everywhere but on the clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Engine, Row, Select, Subquery, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, case, func, or_, select
 
-from flasktrack.core.record import MAX_POSITION
-from flasktrack.core.times import parse_time
+from flasktrack.insight import copy_tables
+from flasktrack.insight.copy import Copy
+from flasktrack.insight.copy_tables import copied
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import Step, local_times, on_a_calendar, quarter_hour, step_starts
 from flasktrack.insight.words import contains, split_words
 from flasktrack.store.organizations import get_organization
-from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
 
 By = Literal["kind", "actor_type", "action", "entity_type", "outcome"]
-_record = audit_record.c
-_placed = _record.seq <= MAX_POSITION  # in SQLite, text and bytes are above every number: no position, as for readers
+_COUNTS = ("records", "denied", "failed", "marked")
+_TIMES = ("first_occurred", "last_occurred")
+_record = copy_tables.record.c
 _records = func.count().label("records")
+_marked = func.count(_record.failed).label("marked")
 _newest = func.max(_record.seq).label("newest")
 _span = (func.min(_record.occurred_at).label("first_occurred"), func.max(_record.occurred_at).label("last_occurred"))
 
@@ -42,13 +43,17 @@ def _number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a filter selects, in figures. `people` and `machines` are how many different ones acted."""
+    """What a filter selects, in figures. `people` and `machines` are how many different ones acted.
+
+    `marked` of the records failed their check when they were taken in.
+    """
 
     records: int
     people: int
     machines: int
     entities: int
     not_successful: int
+    marked: int
     first_occurred: datetime | None
     last_occurred: datetime | None
 
@@ -64,14 +69,36 @@ class Questions:
     objects, so that a name that was not recorded is None.
     """
 
-    def __init__(self, engine: Engine, organization_id: str) -> None:
-        self.engine = engine
-        self.organization = get_organization(engine, organization_id)
+    def __init__(self, copy: Copy, organization_id: str) -> None:
+        self.copy = copy
+        self.organization = get_organization(copy.source, organization_id)
+
+    def select(self, chosen: RecordFilter, *columns: ColumnElement[Any]) -> Select[Any]:
+        """SELECT columns of the copy's `record`: of this organization, and where the filter is met."""
+        if chosen.text:
+            self.copy.look_up(self.organization.id, chosen)
+        return copied(self.organization.id, *columns).where(*chosen.copied_conditions())
+
+    def frame(self, statement: Select[Any]) -> pd.DataFrame:
+        """The answer to a SELECT; its columns are called as there, and typed by that."""
+        names = [str(column.name) for column in statement.selected_columns]
+        frame = pd.DataFrame([tuple(row) for row in self.rows(statement)], columns=names, dtype=object)
+        for name in names:
+            if name in _COUNTS:
+                frame[name] = frame[name].astype("int64")
+            elif name in _TIMES:
+                frame[name] = pd.to_datetime(frame[name], utc=True)
+        return frame
+
+    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        """The rows of the answer to a SELECT."""
+        with self.copy.engine.connect() as connection:
+            return connection.execute(statement).all()
 
     def totals(self, chosen: RecordFilter) -> Totals:
         """The figures of a filter; all zero, and times None, where no record meets it."""
         unsuccessful = _number_of(_record.outcome != "success").label("unsuccessful")
-        actors = self._grouped(chosen, ("actor_type", "actor_id"), _records, unsuccessful, *_span).subquery()
+        actors = self._grouped(chosen, ("actor_type", "actor_id"), _records, unsuccessful, _marked, *_span).subquery()
         entities = self._grouped(chosen, ("entity_type", "entity_id")).subquery()
         figures = select(
             func.coalesce(func.sum(actors.c.records), 0),
@@ -79,12 +106,13 @@ class Questions:
             func.count().filter(actors.c.actor_type != "user"),
             select(func.count()).select_from(entities).scalar_subquery(),
             func.coalesce(func.sum(actors.c.unsuccessful), 0),
+            func.coalesce(func.sum(actors.c.marked), 0),
             func.min(actors.c.first_occurred),
             func.max(actors.c.last_occurred),
         )
-        *numbers, first, last = tuple(self._rows(figures)[0])
-        records, people, machines, touched, not_successful = (int(number) for number in numbers)
-        return Totals(records, people, machines, touched, not_successful, _moment(first), _moment(last))
+        *numbers, first, last = tuple(self.rows(figures)[0])
+        records, people, machines, touched, not_successful, marked = (int(number) for number in numbers)
+        return Totals(records, people, machines, touched, not_successful, marked, _aware(first), _aware(last))
 
     def over_time(self, chosen: RecordFilter, zone: ZoneInfo, by: By, step: Step) -> pd.DataFrame:
         """Records by local hour, day, week or month, and by `by`: [start, <by>, records]; empty steps are left out.
@@ -109,7 +137,7 @@ class Questions:
     def counts(self, chosen: RecordFilter, *columns: str, limit: int | None = None) -> pd.DataFrame:
         """Records by the values of columns of audit_record: [*columns, records], the most frequent first."""
         groups = (_record[name].nulls_first() for name in columns)  # databases differ where it is not said
-        return self._frame(self._grouped(chosen, columns, _records).order_by(_records.desc(), *groups).limit(limit))
+        return self.frame(self._grouped(chosen, columns, _records).order_by(_records.desc(), *groups).limit(limit))
 
     def distinct(self, column: str, limit: int = 1000) -> list[str]:
         """The values of a text column, the most frequent first: what a filter bar offers."""
@@ -124,7 +152,7 @@ class Questions:
         numbers = (_records, denied.label("denied"), failed.label("failed"), *_span)
         busiest = self._grouped(chosen, ("actor_type", "actor_id"), _newest, *numbers).subquery()
         named = self._named(busiest, ("actor_type", "actor_id"), ("actor_name", "actor_role"))
-        return self._frame(named.order_by(busiest.c.records.desc(), busiest.c.newest.desc()))
+        return self.frame(named.order_by(busiest.c.records.desc(), busiest.c.newest.desc()))
 
     def entities(self, chosen: RecordFilter, words: str = "", limit: int = 200) -> pd.DataFrame:
         """What was touched, the last touched first, with the name in the newest of its records that meet the filter.
@@ -139,51 +167,29 @@ class Questions:
             grouped = grouped.having(_number_of(and_(*(_names_entity(word) for word in searched))) > 0)
         touched = grouped.order_by(_newest.desc()).limit(limit).subquery()
         named = self._named(touched, ("entity_type", "entity_id"), ("entity_name",))
-        return self._frame(named.order_by(touched.c.newest.desc()))
-
-    def newest_seq(self) -> int:
-        """The position of the newest record, 0 where there is none: what a cached answer is keyed on."""
-        newest = scoped(self.organization.id, func.coalesce(func.max(_record.seq), 0)).where(_placed)
-        return int(self._rows(newest)[0][0])
+        return self.frame(named.order_by(touched.c.newest.desc()))
 
     def _grouped(self, chosen: RecordFilter, key: Sequence[str], *numbers: ColumnElement[Any]) -> Select[Any]:
         columns = [_record[name] for name in key]
-        return scoped(self.organization.id, *columns, *numbers).where(_placed, *chosen.conditions()).group_by(*columns)
+        return self.select(chosen, *columns, *numbers).group_by(*columns)
 
     def _named(self, grouped: Subquery, key: Sequence[str], names: Sequence[str]) -> Select[Any]:
         """What was grouped, with the names (which may have changed over time) in each group's newest record."""
         numbers = [column for column in grouped.c if column.name not in (*key, "newest")]
         columns = (*(grouped.c[name] for name in key), *(_record[name] for name in names), *numbers)
-        return scoped(self.organization.id, *columns).join(grouped, grouped.c.newest == _record.seq)
+        return copied(self.organization.id, *columns).join(grouped, grouped.c.newest == _record.seq)
 
     def _on_the_clock(self, chosen: RecordFilter, *columns: str) -> pd.DataFrame:
         """Records by quarter hour in UTC, and by columns: [*columns, quarter, records]."""
         quarter = quarter_hour(_record.occurred_at).label("quarter")
-        counted = self._frame(self._grouped(chosen, columns, quarter, _records).group_by(quarter))
+        counted = self.frame(self._grouped(chosen, columns, quarter, _records).group_by(quarter))
         counted = counted.dropna(subset="quarter")
         return counted[on_a_calendar(counted["quarter"])]
-
-    def _rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
-        with self.engine.connect() as connection:
-            return connection.execute(statement).all()
-
-    def _frame(self, statement: Select[Any]) -> pd.DataFrame:
-        names = [str(column.name) for column in statement.selected_columns]
-        frame = pd.DataFrame([tuple(row) for row in self._rows(statement)], columns=names, dtype=object)
-        for name in names:
-            if name in ("records", "denied", "failed"):
-                frame[name] = frame[name].astype("int64")
-            elif name in ("first_occurred", "last_occurred"):
-                frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601", errors="coerce")
-        return frame
 
 
 def _names_entity(word: str) -> ColumnElement[bool]:
     return or_(*(contains(column, word) for column in (_record.entity_type, _record.entity_id, _record.entity_name)))
 
 
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else parse_time(text)
-    except (TypeError, ValueError):  # somebody put bytes or a number there
-        return None
+def _aware(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)

@@ -12,9 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import streamlit as st
 
 from flasktrack.insight.questions import Questions
-from flasktrack.store.reader import Ledger
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import hex_text
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -27,20 +25,13 @@ def ask(
 
     The caller gets a copy of its own.
     """
-    place = context.engine.url.render_as_string(hide_password=True)
-    return cast(
-        Answer, _ask(context, place, context.organization.id, _newest(context), question.__name__, args, kwargs)
-    )
+    place = context.copy.engine.url.render_as_string(hide_password=True)
+    newest = context.copy.take_in(context.organization.id).last_hash.hex()  # tells two databases apart, too
+    return cast(Answer, _ask(context, place, context.organization.id, newest, question.__name__, args, kwargs))
 
 
 @st.cache_data(max_entries=300, ttl=600, show_spinner=False)
 def _ask(
     _context: Context, place: str, organization_id: str, newest: str, question: str, args: Any, kwargs: Any
 ) -> Any:
-    return getattr(Questions(_context.engine, organization_id), question)(*args, **kwargs)
-
-
-def _newest(context: Context) -> str:
-    """The hash of the newest record: unlike its position, it tells two databases apart."""
-    newest = next(Ledger(context.engine, context.organization.id).stream(descending=True, limit=1), None)
-    return "" if newest is None else hex_text(newest.record.hash)
+    return getattr(Questions(_context.copy, organization_id), question)(*args, **kwargs)

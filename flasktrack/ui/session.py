@@ -13,6 +13,8 @@ from sqlalchemy import Engine
 
 from flasktrack.access.roles import Role
 from flasktrack.errors import UnknownOrganization
+from flasktrack.insight.copy import Copy
+from flasktrack.insight.copy_place import open_copy
 from flasktrack.settings import Settings
 from flasktrack.store.engine import check_schema, open_engine
 from flasktrack.store.organizations import Organization, check_time_zone, list_organizations
@@ -24,6 +26,7 @@ class Context:
     """What a page needs to ask its questions. `principal` is the person as type:id, as an actor is written."""
 
     engine: Engine
+    copy: Copy
     organization: Organization
     organizations: tuple[Organization, ...]
     zone: ZoneInfo
@@ -41,6 +44,12 @@ def _open(url: str) -> Engine:
     return open_engine(url)
 
 
+@st.cache_resource(show_spinner=False)
+def _copy(url: str, analytics_url: str | None) -> Copy:
+    """The copy that all sessions ask."""
+    return open_copy(_open(url), analytics_url)
+
+
 def current() -> Context:
     """The context of this run, from the address.
 
@@ -53,7 +62,9 @@ def current() -> Context:
     organization = _chosen(organizations, address.value(address.ORGANIZATION))
     role = Role(address.choice(address.ROLE, [str(role) for role in Role], Role.QA_LEAD))
     zone = check_time_zone(organization.time_zone)
-    return Context(engine, organization, organizations, zone, role, principal=f"user:demo-{role}")
+    settings = Settings.from_environment()
+    copy = _copy(settings.database_url, settings.analytics_url)
+    return Context(engine, copy, organization, organizations, zone, role, principal=f"user:demo-{role}")
 
 
 def _chosen(organizations: tuple[Organization, ...], wanted: str | None) -> Organization:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from flasktrack.core.finding import ERROR, WARNING
 from flasktrack.core.times import parse_time
-from flasktrack.insight.questions import Questions
+from flasktrack.store.reader import Ledger
 from flasktrack.store.verifications import (
     BROKEN,
     FULL,
@@ -47,7 +47,7 @@ def _speaks(run: Verification) -> bool:
 
 def newest_position(context: Context) -> int:
     """Up to where there are records now; not what `chain_head` says, which may be part of what is wrong."""
-    return Questions(context.engine, context.organization.id).newest_seq()
+    return Ledger(context.engine, context.organization.id).newest()
 
 
 def describe(context: Context, done: Verification, size: int) -> str:

@@ -1,4 +1,7 @@
-"""Both databases, filled once with the two organizations of `tests.insight.lab`; no test here writes to them."""
+"""Both databases, filled once with the two organizations of `tests.insight.lab`, and their columnar copies.
+
+No test here writes to them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import URL, Engine
 
+from flasktrack.insight.copy import Copy
+from flasktrack.insight.copy_place import open_copy
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.writer import append
@@ -39,6 +44,34 @@ def lab(request: pytest.FixtureRequest) -> Engine:
     found = request.getfixturevalue(f"{request.param}_lab")
     assert isinstance(found, Engine)
     return found
+
+
+@pytest.fixture(scope="session")
+def duckdb_copy(sqlite_lab: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    """The copy in DuckDB of the organizations in SQLite."""
+    yield from _copied(sqlite_lab, f"duckdb:///{tmp_path_factory.mktemp('copy') / 'lab.duckdb'}")
+
+
+@pytest.fixture(scope="session")
+def postgresql_copy(postgresql_lab: Engine) -> Iterator[Copy]:
+    """The copy of the organizations in PostgreSQL, in that same database."""
+    yield from _copied(postgresql_lab, postgresql_lab.url.render_as_string(hide_password=False))
+
+
+@pytest.fixture(scope="session", params=["duckdb", "postgresql"])
+def copy(request: pytest.FixtureRequest) -> Copy:
+    """The two organizations' copies, once in each engine."""
+    found = request.getfixturevalue(f"{request.param}_copy")
+    assert isinstance(found, Copy)
+    return found
+
+
+def _copied(engine: Engine, url: str) -> Iterator[Copy]:
+    copy = open_copy(engine, url)
+    for organization_id in ROWS:
+        copy.take_in(organization_id)
+    yield copy
+    copy.engine.dispose()
 
 
 def _filled(url: str) -> Iterator[Engine]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,8 @@ from sqlalchemy import Engine, text
 
 from flasktrack.core.record import Event
 from flasktrack.errors import InvalidFilter, UnknownOrganization
+from flasktrack.insight.copy import Copy, CopyState
+from flasktrack.insight.copy_place import open_copy
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import By, Questions, Totals
@@ -58,17 +61,18 @@ def table(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("organization_id", ORGANIZATIONS)
 @pytest.mark.parametrize("chosen", FILTERS, ids=FILTER_NAMES)
-def test_totals(lab: Engine, organization_id: str, chosen: RecordFilter) -> None:
+def test_totals(copy: Copy, organization_id: str, chosen: RecordFilter) -> None:
     rows = selected(organization_id, chosen)
     actors = {(row.event.actor_type, row.event.actor_id) for row in rows}
     moments = [row.moment for row in rows]
-    totals = Questions(lab, organization_id).totals(chosen)
+    totals = Questions(copy, organization_id).totals(chosen)
     assert totals == Totals(
         records=len(rows),
         people=sum(kind == "user" for kind, _ in actors),
         machines=sum(kind != "user" for kind, _ in actors),
         entities=len({(row.event.entity_type, row.event.entity_id) for row in rows}),
         not_successful=sum(row.event.outcome != "success" for row in rows),
+        marked=0,
         first_occurred=min(moments, default=None),
         last_occurred=max(moments, default=None),
     )
@@ -108,9 +112,9 @@ def over_time(rows: list[Row], zone: ZoneInfo, by: By, step: Step) -> list[tuple
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("zone_name", ZONES)
-def test_over_time_in_every_zone_and_across_changes_of_clocks(lab: Engine, zone_name: str, step: Step) -> None:
+def test_over_time_in_every_zone_and_across_changes_of_clocks(copy: Copy, zone_name: str, step: Step) -> None:
     zone = ZoneInfo(zone_name)
-    frame = Questions(lab, HERE).over_time(ALL, zone, "outcome", step)
+    frame = Questions(copy, HERE).over_time(ALL, zone, "outcome", step)
     assert list(frame.columns) == ["start", "outcome", "records"]
     assert str(frame["start"].dt.tz) == zone_name
     assert table(frame) == over_time(ROWS[HERE], zone, "outcome", step)
@@ -118,24 +122,24 @@ def test_over_time_in_every_zone_and_across_changes_of_clocks(lab: Engine, zone_
 
 @pytest.mark.parametrize("by", ["kind", "actor_type", "action", "entity_type", "outcome"])
 @pytest.mark.parametrize("chosen", FILTERS[1:4], ids=FILTER_NAMES[1:4])
-def test_over_time_by_each_column(lab: Engine, chosen: RecordFilter, by: By) -> None:
+def test_over_time_by_each_column(copy: Copy, chosen: RecordFilter, by: By) -> None:
     for organization_id in ORGANIZATIONS:
-        frame = Questions(lab, organization_id).over_time(chosen, BERLIN, by, "week")
+        frame = Questions(copy, organization_id).over_time(chosen, BERLIN, by, "week")
         assert list(frame.columns) == ["start", by, "records"]
         assert table(frame) == over_time(selected(organization_id, chosen), BERLIN, by, "week")
 
 
 @pytest.mark.parametrize("zone_name", ZONES)
-def test_hours_of_the_week(lab: Engine, zone_name: str) -> None:
+def test_hours_of_the_week(copy: Copy, zone_name: str) -> None:
     zone = ZoneInfo(zone_name)
     counted: Counter[tuple[int, int]] = Counter()
     for row in ROWS[HERE]:
         local = row.moment.astimezone(zone)
         counted[local.weekday(), local.hour] += 1
-    frame = Questions(lab, HERE).hours(ALL, zone)
+    frame = Questions(copy, HERE).hours(ALL, zone)
     assert list(frame.columns) == ["weekday", "hour", "records"]
     assert table(frame) == [(*key, number) for key, number in sorted(counted.items())]
-    assert table(Questions(lab, HERE).hours(NONE, zone)) == []
+    assert table(Questions(copy, HERE).hours(NONE, zone)) == []
 
 
 # Lists
@@ -152,21 +156,21 @@ def counts(rows: list[Row], *columns: str) -> list[tuple[Any, ...]]:
     "columns", [("action",), ("actor_type", "actor_id"), ("entity_name",), ("correlation_id", "actor_role", "outcome")]
 )
 @pytest.mark.parametrize("chosen", FILTERS, ids=FILTER_NAMES)
-def test_counts(lab: Engine, chosen: RecordFilter, columns: tuple[str, ...]) -> None:
+def test_counts(copy: Copy, chosen: RecordFilter, columns: tuple[str, ...]) -> None:
     for organization_id in ORGANIZATIONS:
-        frame = Questions(lab, organization_id).counts(chosen, *columns)
+        frame = Questions(copy, organization_id).counts(chosen, *columns)
         assert list(frame.columns) == [*columns, "records"]
         assert table(frame) == counts(selected(organization_id, chosen), *columns)
 
 
-def test_counts_are_cut_after_the_most_frequent(lab: Engine) -> None:
-    assert table(Questions(lab, HERE).counts(ALL, "action", limit=2)) == counts(ROWS[HERE], "action")[:2]
+def test_counts_are_cut_after_the_most_frequent(copy: Copy) -> None:
+    assert table(Questions(copy, HERE).counts(ALL, "action", limit=2)) == counts(ROWS[HERE], "action")[:2]
 
 
-def test_distinct_values_are_those_recorded_without_null(lab: Engine) -> None:
+def test_distinct_values_are_those_recorded_without_null(copy: Copy) -> None:
     for column in ("action", "entity_name", "actor_role"):
         values = [value for value, _ in counts(ROWS[HERE], column) if value is not None]
-        assert Questions(lab, HERE).distinct(column) == values
+        assert Questions(copy, HERE).distinct(column) == values
 
 
 def groups(rows: list[Row], *key: str) -> dict[tuple[Any, ...], list[Row]]:
@@ -179,7 +183,7 @@ def groups(rows: list[Row], *key: str) -> dict[tuple[Any, ...], list[Row]]:
 @pytest.mark.parametrize("organization_id", ORGANIZATIONS)
 @pytest.mark.parametrize("chosen", FILTERS, ids=FILTER_NAMES)
 def test_actors_the_busiest_first_with_their_newest_name_and_role(
-    lab: Engine, organization_id: str, chosen: RecordFilter
+    copy: Copy, organization_id: str, chosen: RecordFilter
 ) -> None:
     found = groups(selected(organization_id, chosen), "actor_type", "actor_id")
     expected = [
@@ -195,7 +199,7 @@ def test_actors_the_busiest_first_with_their_newest_name_and_role(
         )
         for key, rows in sorted(found.items(), key=lambda item: (-len(item[1]), -item[1][-1].seq))
     ]
-    assert table(Questions(lab, organization_id).actors(chosen)) == expected
+    assert table(Questions(copy, organization_id).actors(chosen)) == expected
 
 
 def entities(rows: list[Row], words: str = "") -> list[tuple[Any, ...]]:
@@ -215,9 +219,9 @@ def entities(rows: list[Row], words: str = "") -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("organization_id", ORGANIZATIONS)
 @pytest.mark.parametrize("chosen", FILTERS, ids=FILTER_NAMES)
 def test_entities_the_last_touched_first_with_their_newest_name(
-    lab: Engine, organization_id: str, chosen: RecordFilter
+    copy: Copy, organization_id: str, chosen: RecordFilter
 ) -> None:
-    assert table(Questions(lab, organization_id).entities(chosen)) == entities(selected(organization_id, chosen))
+    assert table(Questions(copy, organization_id).entities(chosen)) == entities(selected(organization_id, chosen))
 
 
 @pytest.mark.parametrize(
@@ -233,46 +237,46 @@ def test_entities_the_last_touched_first_with_their_newest_name(
         ("batch buffer", 0),
     ],
 )
-def test_entities_are_found_by_words_in_any_of_their_records(lab: Engine, words: str, number: int) -> None:
-    frame = Questions(lab, HERE).entities(ALL, words)
+def test_entities_are_found_by_words_in_any_of_their_records(copy: Copy, words: str, number: int) -> None:
+    frame = Questions(copy, HERE).entities(ALL, words)
     assert table(frame) == entities(ROWS[HERE], words)
     assert len(frame) == number
 
 
-def test_an_entity_is_found_by_a_name_that_it_had_once(lab: Engine) -> None:
+def test_an_entity_is_found_by_a_name_that_it_had_once(copy: Copy) -> None:
     of = [row for row in ROWS[HERE] if (row.event.entity_type, row.event.entity_id) == ("sample", "S-1")]
     former = next(row.event.entity_name for row in of if row.event.entity_name != of[-1].event.entity_name)
     assert former == "Buffer_A"
-    assert [row[:3] for row in table(Questions(lab, HERE).entities(ALL, former))] == [
+    assert [row[:3] for row in table(Questions(copy, HERE).entities(ALL, former))] == [
         ("sample", "S-1", "Buffer A, diluted")
     ]
 
 
-def test_the_last_touched_entities_are_kept_where_there_is_a_limit(lab: Engine) -> None:
-    assert table(Questions(lab, HERE).entities(ALL, limit=2)) == entities(ROWS[HERE])[:2]
+def test_the_last_touched_entities_are_kept_where_there_is_a_limit(copy: Copy) -> None:
+    assert table(Questions(copy, HERE).entities(ALL, limit=2)) == entities(ROWS[HERE])[:2]
 
 
-def test_words_that_cannot_be_searched_for_are_refused(lab: Engine) -> None:
+def test_words_that_cannot_be_searched_for_are_refused(copy: Copy) -> None:
     for words in ("a" * 500, "a\x00"):
         with pytest.raises(InvalidFilter, match=r"^Filter text: "):
-            Questions(lab, HERE).entities(ALL, words)
-    assert len(Questions(lab, HERE).entities(ALL, " ")) == 5
+            Questions(copy, HERE).entities(ALL, words)
+    assert len(Questions(copy, HERE).entities(ALL, " ")) == 5
 
 
-def test_newest_position(engine: Engine, lab: Engine) -> None:
-    assert Questions(lab, THERE).newest_seq() == len(ROWS[THERE])
+def test_an_organization_without_a_record(engine: Engine, tmp_path: Path) -> None:
     with writing(engine) as connection:
         create_organization(connection, "empty")
-    assert Questions(engine, "empty").newest_seq() == 0
-    assert Questions(engine, "empty").totals(ALL) == Totals(0, 0, 0, 0, 0, None, None)
+    copy = open_copy(engine, f"duckdb:///{tmp_path / 'copy.duckdb'}")
+    assert copy.take_in("empty") == CopyState()
+    assert Questions(copy, "empty").totals(ALL) == Totals(0, 0, 0, 0, 0, 0, None, None)
 
 
 # Across organizations and databases
 
 
-def test_an_organization_that_is_not_there_is_refused(lab: Engine) -> None:
+def test_an_organization_that_is_not_there_is_refused(copy: Copy) -> None:
     with pytest.raises(UnknownOrganization, match="'nowhere'"):
-        Questions(lab, "nowhere")
+        Questions(copy, "nowhere")
 
 
 ASKED: dict[str, Callable[[Questions], Any]] = {
@@ -290,27 +294,34 @@ ASKED: dict[str, Callable[[Questions], Any]] = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_both_databases_give_the_same_answer(sqlite_lab: Engine, postgresql_lab: Engine, name: str) -> None:
-    one, other = (ASKED[name](Questions(engine, HERE)) for engine in (sqlite_lab, postgresql_lab))
+def test_every_engine_gives_the_same_answer(duckdb_copy: Copy, postgresql_copy: Copy, name: str) -> None:
+    one, other = (ASKED[name](Questions(copy, HERE)) for copy in (duckdb_copy, postgresql_copy))
     if isinstance(one, pd.DataFrame):
         assert_frame_equal(one, other)
     else:
         assert one == other
 
 
-def recorded(engine: Engine, *moments: datetime) -> Questions:
-    """Questions about an organization that has a record of each moment."""
+def recorded(engine: Engine, *moments: datetime) -> None:
+    """An organization that has a record of each moment."""
     fields: dict[str, Any] = {"actor_id": "u", "action": "read", "entity_type": "sample", "entity_id": "s"}
     with writing(engine) as connection:
         create_organization(connection, HERE)
         append(connection, HERE, [Event(occurred_at=moment, actor_type="user", **fields) for moment in moments])
-    return Questions(engine, HERE)
 
 
-def test_the_ends_of_the_calendar_are_counted_everywhere_but_on_the_clock(engine: Engine) -> None:
+def asked(engine: Engine, folder: Path) -> Questions:
+    """Questions about that organization."""
+    copy = open_copy(engine, f"duckdb:///{folder / 'copy.duckdb'}")
+    copy.take_in(HERE)
+    return Questions(copy, HERE)
+
+
+def test_the_ends_of_the_calendar_are_counted_everywhere_but_on_the_clock(engine: Engine, tmp_path: Path) -> None:
     first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     nearly = (datetime(1, 2, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
-    questions = recorded(engine, last, *nearly, first)
+    recorded(engine, last, *nearly, first)
+    questions = asked(engine, tmp_path)
     totals = questions.totals(ALL)
     assert (totals.records, totals.first_occurred, totals.last_occurred) == (4, first, last)
     (actor,) = table(questions.actors(ALL))
@@ -356,22 +367,27 @@ NO_TIMES = (
 
 @pytest.mark.parametrize("altered", NO_TIMES)
 def test_a_time_that_was_altered_into_none_is_counted_everywhere_but_on_the_clock(
-    sqlite_engine: Engine, altered: str
+    sqlite_engine: Engine, tmp_path: Path, altered: str
 ) -> None:
     moment = datetime(2026, 11, 24, 5, tzinfo=UTC)
-    questions = recorded(sqlite_engine, moment, moment)
+    recorded(sqlite_engine, moment, moment)
     alter(sqlite_engine, 1, altered)
+    questions = asked(sqlite_engine, tmp_path)
     check_that_only_the_clock_skips(questions, 2, 1)
     totals = questions.totals(ALL)
+    assert totals.marked == 1
     assert moment in (totals.first_occurred, totals.last_occurred)
 
 
-def test_a_time_that_no_datetime_holds_is_counted_everywhere_but_on_the_clock(postgresql_url: str) -> None:
+def test_a_time_that_no_datetime_holds_is_counted_everywhere_but_on_the_clock(
+    postgresql_url: str, tmp_path: Path
+) -> None:
     moment = datetime(2026, 11, 24, 5, tzinfo=UTC)
     engine = open_engine(postgresql_url)
     initialize(engine)
-    questions = recorded(engine, *[moment] * 5)
+    recorded(engine, *[moment] * 5)
     for seq, altered in enumerate(("infinity", "-infinity", "4713-01-01 00:00:00+00 BC", "294276-12-31"), 1):
         alter(engine, seq, altered)
+    questions = asked(engine, tmp_path)
     check_that_only_the_clock_skips(questions, 5, 1)
     engine.dispose()

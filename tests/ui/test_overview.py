@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flasktrack.insight.copy_place import open_copy
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.store.engine import open_engine
@@ -32,6 +33,13 @@ def selected(app: App, ledger: Ledger) -> int:
     return ledger.count(*RecordFilter.from_params(app.params).conditions())
 
 
+def asked(ledger: Ledger) -> Questions:
+    """Questions to a copy apart from the app's."""
+    copy = open_copy(ledger.engine, "duckdb:///:memory:")
+    copy.take_in(HERE)
+    return Questions(copy, HERE)
+
+
 def figure_button(app: App, words: str) -> str:
     return next(label for label in app.buttons if words in label)
 
@@ -40,7 +48,7 @@ def figure_button(app: App, words: str) -> str:
 def test_a_figure_leads_to_its_records(
     words: str, figure: str, open_app: OpenApp, lab_url: str, ledger: Ledger
 ) -> None:
-    totals = Questions(ledger.engine, HERE).totals(RecordFilter())
+    totals = asked(ledger).totals(RecordFilter())
     app = open_app(lab_url, org=HERE)
     label = figure_button(app, words)
     assert f"{getattr(totals, figure):,}" in label
@@ -95,7 +103,7 @@ def test_a_bar_of_a_ranking_leads_to_its_records(
 def test_every_bar_over_time_counts_what_a_click_on_it_selects(
     days: float | None, actor_type: list[str], open_app: OpenApp, lab_url: str, ledger: Ledger
 ) -> None:
-    last = Questions(ledger.engine, HERE).totals(RecordFilter()).last_occurred
+    last = asked(ledger).totals(RecordFilter()).last_occurred
     assert last is not None
     given = {"actor_type": actor_type} if days is None else {
         "actor_type": actor_type, "from": [(last - timedelta(days=days)).isoformat()],

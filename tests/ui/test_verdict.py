@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 from flasktrack.access.roles import Role
 from flasktrack.core.finding import Finding
 from flasktrack.core.times import format_time, utc_now
+from flasktrack.insight.copy_place import open_copy
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
 from flasktrack.store.verifications import Verification, store_verification
@@ -26,11 +28,12 @@ from tests.store.samples import NORTHWIND, event, organizations, record
 
 
 @pytest.fixture
-def context(sqlite_engine: Engine) -> Context:
+def context(sqlite_engine: Engine, tmp_path: Path) -> Context:
     organizations(sqlite_engine, NORTHWIND)
     organization = get_organization(sqlite_engine, NORTHWIND)
     zone = ZoneInfo("Europe/Berlin")
-    return Context(sqlite_engine, organization, (organization,), zone, Role.QA_LEAD, "user:demo")
+    copy = open_copy(sqlite_engine, f"duckdb:///{tmp_path / 'copy.duckdb'}")
+    return Context(sqlite_engine, copy, organization, (organization,), zone, Role.QA_LEAD, "user:demo")
 
 
 def verify(context: Context, started_by: str = "command line") -> Verification:

@@ -1,0 +1,141 @@
+"""Tables of the columnar copy: what pages count, kept where counting is fast (DuckDB; PostgreSQL or another engine).
+
+    record        a row for each record: all of its own fields, and what questions need of its sections
+    related       a row for each entity that a record relates to
+    progress      a row for each organization: how far its copy has come
+    search        a row for each search for words, and up to which position it was looked up
+    found         the positions of the records that a search found
+    about         one row: the version of these tables
+
+To put a question to it, add a method to `questions.Questions`, whose `select` gives a SELECT its organization and the
+filter's conditions, and whose `frame` runs it:
+
+    record = copy_tables.record.c
+    statement = self.select(chosen, record.action, func.count().label("records")).group_by(record.action)
+    return self.frame(statement)
+
+Times are TIMESTAMP without a zone and always UTC; null where the stored text is no time. Sections stay in the SQL
+database: of `before` and `after` there is a fingerprint here, so that two states can be told apart (`before_print`
+beside the entity's last `after_print` is what a window function needs to find changes that nobody recorded).
+
+`failed` is null for a record that gave its hash, linked to the one before, and whose sections gave their digests when
+it was taken in; otherwise it is the code of the first finding (spec section 5), and the record's other columns hold
+what was found there. A question that counts such records says how many they are: `func.count(record.failed)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    select,
+)
+
+from flasktrack.core.record import check_organization_id
+
+VERSION = 1
+"""To be raised with every change of these tables, or of what is put into them: a copy of another version is rebuilt."""
+
+UNRELIABLE = 0
+"""The fingerprint of a section that was recorded, but is gone or is not what was recorded."""
+
+metadata = MetaData()
+
+record = Table(
+    "copied_record",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("record_id", Text),
+    Column("occurred_at", DateTime),
+    Column("recorded_at", DateTime),
+    Column("actor_type", Text),
+    Column("actor_id", Text),
+    Column("actor_name", Text),
+    Column("actor_role", Text),
+    Column("actor_seq", BigInteger),
+    Column("credential_id", Text),
+    Column("on_behalf_of", Text),
+    Column("action", Text),
+    Column("outcome", Text),
+    Column("entity_type", Text),
+    Column("entity_id", Text),
+    Column("entity_name", Text),
+    Column("entity_seq", BigInteger),
+    Column("reason", Text),
+    Column("correlation_id", Text),
+    Column("ip", Text),  # `ip` of the context, where it is text
+    Column("before_print", BigInteger),  # null where there is no such section; UNRELIABLE where it can't be told
+    Column("after_print", BigInteger),
+    Column("failed", Text),
+)
+
+related = Table(
+    "copied_related",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("entity_type", Text, nullable=False),
+    Column("entity_id", Text, nullable=False),
+)
+
+progress = Table(
+    "copy_progress",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("last_hash", LargeBinary, nullable=False),  # which chain this is a copy of
+    Column("records", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+)
+
+search = Table(
+    "copy_search",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("search", Text, nullable=False),  # RecordFilter.search_key
+    Column("last_seq", BigInteger, nullable=False),
+)
+
+found = Table(
+    "copy_found",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("search", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+)
+
+about = Table("copy_about", metadata, Column("version", Integer, nullable=False))
+
+
+def _in_rows(*_: Any, dialect: Dialect, **__: Any) -> bool:
+    """DuckDB reads columns from end to end: an index would only slow the copying."""
+    return dialect.name != "duckdb"
+
+
+for _index in (
+    Index("ix_copied_record_seq", record.c.organization_id, record.c.seq),
+    Index("ix_copied_record_actor", record.c.organization_id, record.c.actor_type, record.c.actor_id),
+    Index("ix_copied_record_entity", record.c.organization_id, record.c.entity_type, record.c.entity_id),
+    Index("ix_copied_related_entity", related.c.organization_id, related.c.entity_type, related.c.entity_id),
+    Index("ix_copied_related_seq", related.c.organization_id, related.c.seq),
+    Index("ix_copy_found", found.c.organization_id, found.c.search, found.c.seq),
+):
+    _index.ddl_if(callable_=cast(Any, _in_rows))
+
+
+def copied(organization_id: str, *columns: Any) -> Select[Any]:
+    """SELECT `columns` (by default all of `record`) of one organization's copied records."""
+    statement = select(*columns) if columns else select(record)
+    return statement.select_from(record).where(record.c.organization_id == check_organization_id(organization_id))

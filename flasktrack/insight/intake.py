@@ -1,0 +1,241 @@
+"""Taking records in: rows of the SQL database are checked as readers check them, and become columns.
+
+Almost every record is sound, so a row is first held against its hash, its link and its digests in the quickest way;
+what is not found sound by that is judged by the rules that readers apply (`core.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from flasktrack.core.check import check_record
+from flasktrack.core.erasure import Erasure
+from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes, header_hash
+from flasktrack.core.record import MAX_POSITION, SECTIONS, Record, Section
+from flasktrack.core.related import parse_related
+from flasktrack.core.times import parse_time
+from flasktrack.insight.copy_tables import UNRELIABLE, record, related
+from flasktrack.verify.rows import Streams
+
+_RECORDS_AT_ONCE = 20_000
+_SECTIONS_AT = 26  # audit_record's columns come first, then body and salt of each section
+_TIME_LENGTH = len("2026-11-24T05:06:07.123456Z")
+_FIRST_YEAR = np.datetime64("0001-01-01", "us")
+_TYPES = {"TEXT": pa.string(), "BIGINT": pa.int64(), "DATETIME": pa.timestamp("us")}
+_RECORD_COLUMNS = [column for column in record.columns if column.name != "organization_id"]
+_RECORD_SCHEMA = pa.schema([(column.name, _TYPES[str(column.type)]) for column in record.columns])
+_RELATED_SCHEMA = pa.schema([(column.name, _TYPES[str(column.type)]) for column in related.columns])
+
+
+class Part(NamedTuple):
+    """Records that follow each other, as columns; `last_hash` is the hash of the last one, as it is stored."""
+
+    records: pa.RecordBatch
+    related: pa.RecordBatch
+    last_seq: int
+    last_hash: bytes
+    failed: int
+
+
+def read_parts(
+    connection: Connection, organization_id: str, first: int, last: int, erasures: Sequence[Erasure]
+) -> Iterator[Part]:
+    """The records from `first` to `last`, checked, in constant memory. What `erasures` cover is not missing."""
+    streams = Streams(connection, organization_id, first, last, open_end=False)
+    with streams.fast_text():
+        neighbour = streams.neighbour() if first > 1 else None
+        check = _Check(organization_id, erasures, first - 1, None if neighbour is None else neighbour[0])
+        for row in streams.records():
+            check.take(row)
+            if len(check.rows) == _RECORDS_AT_ONCE:
+                yield check.part()
+        if check.rows:
+            yield check.part()
+
+
+def stored_hash(value: object) -> bytes:
+    """A record's hash as a copy remembers it: an intruder may have stored anything in its place."""
+    return value if isinstance(value, bytes) else b""
+
+
+class _Check:
+    """One pass over rows in order of position."""
+
+    def __init__(self, organization_id: str, erasures: Sequence[Erasure], before: int, neighbour: bytes | None) -> None:
+        self.organization_id = organization_id
+        self.erasures = erasures
+        self.last_seq = before
+        self.hashes = [] if neighbour is None else [neighbour]  # of the records at the last position
+        self.before: list[bytes] = []  # of those at the position before that
+        self.rows: list[list[Any]] = []
+        self.related: list[tuple[int, str, str]] = []
+        self.last_hash = b""
+        self.failed = 0
+
+    def take(self, row: tuple[Any, ...]) -> None:
+        """Check a row (see `Streams.records`) and keep what the copy holds of it."""
+        seq = row[1]
+        if type(seq) is not int:  # no position at all, which a verification reports
+            return
+        double = seq == self.last_seq and bool(self.rows)
+        if not double:
+            self.before = self.hashes if seq == self.last_seq + 1 else []
+            self.hashes = []
+            self.last_seq = seq
+        before, before_salt, after, after_salt, context, context_salt = row[_SECTIONS_AT:]
+        try:
+            names = parse_related(row[18])
+            fields: tuple[Any, ...] = (*row[:18], names, *row[19:25])
+            sound = header_hash(header_bytes(*fields)) == row[25] and (
+                row[24] in self.before or (row[24] == ZERO_HASH if seq == 1 else not self.before)
+            )
+            sound = (
+                sound
+                and not double
+                and _gives(before, before_salt, row[21])
+                and _gives(after, after_salt, row[22])
+                and _gives(context, context_salt, row[23])
+            )
+        except (TypeError, ValueError, AttributeError):  # a stored row may hold anything
+            names, sound = (), False
+        altered: set[str] = set()
+        code = None
+        if not sound:
+            code, altered = self._judge(row, names, double=double)
+        self.hashes.append(row[25])
+        self.last_hash = stored_hash(row[25])
+        self.failed += code is not None
+        prints = (
+            None if digest is None else UNRELIABLE if name in altered else _fingerprint(body)
+            for name, digest, body in (("before", row[21], before), ("after", row[22], after))
+        )
+        ip = _ip(context) if context is not None and "context" not in altered else None
+        self.rows.append([*row[1:18], row[19], row[20], ip, *prints, code])
+        if names:
+            self.related += [(seq, type_, id_) for type_, id_ in names]
+
+    def _judge(self, row: tuple[Any, ...], names: tuple[Any, ...], *, double: bool) -> tuple[str | None, set[str]]:
+        """What is wrong with a row by the readers' rules, and which sections can't be relied on."""
+        found = Record._make((*row[:18], names, *row[19:_SECTIONS_AT]))
+        sections = {
+            name: _section(row[_SECTIONS_AT + 2 * place], row[_SECTIONS_AT + 2 * place + 1])
+            for place, name in enumerate(SECTIONS)
+        }
+        linked = row[24] if row[24] in self.before else next(iter(self.before), None)
+        findings = check_record(found, sections, linked)
+        try:
+            parse_related(row[18])
+            readable = True
+        except (TypeError, ValueError):
+            readable = False
+        codes = [
+            finding.code
+            for finding in findings
+            if finding.code != "payload_missing"
+            or not any(one.covers(found.seq, finding.section or "") for one in self.erasures)
+        ]
+        altered = {finding.section for finding in findings if finding.section is not None}
+        if "record_modified" in codes or not readable:
+            return "record_modified", set(SECTIONS)
+        if double and "chain_broken" not in codes:
+            codes.insert(0, "chain_broken")
+            twin = self.rows[-1]
+            self.failed += twin[-1] is None
+            twin[-1] = twin[-1] or "chain_broken"
+        return next(iter(codes), None), altered
+
+    def part(self) -> Part:
+        """What was kept since the last part."""
+        columns = list(zip(*self.rows, strict=True))
+        arrays = [pa.array([self.organization_id] * len(self.rows), pa.string())]
+        arrays += [_array(str(column.type), values) for column, values in zip(_RECORD_COLUMNS, columns, strict=True)]
+        seqs, types, ids = zip(*self.related, strict=True) if self.related else ((), (), ())
+        links = [
+            pa.array([self.organization_id] * len(seqs), pa.string()),
+            pa.array(seqs, pa.int64()), _texts(types), _texts(ids),
+        ]  # fmt: skip
+        done = Part(
+            pa.RecordBatch.from_arrays(arrays, schema=_RECORD_SCHEMA),
+            pa.RecordBatch.from_arrays(links, schema=_RELATED_SCHEMA),
+            self.last_seq, self.last_hash, self.failed,
+        )  # fmt: skip
+        self.rows, self.related, self.failed = [], [], 0
+        return done
+
+
+def _gives(body: bytes | None, salt: bytes | None, digest: bytes | None) -> bool:
+    """Whether a section is what its digest says."""
+    if body is None or salt is None or digest is None:
+        return body is salt is digest
+    return len(salt) == SALT_BYTES and sha256(salt + body).digest() == digest
+
+
+def _section(body: bytes | None, salt: bytes | None) -> Section | None:
+    """As readers see it: where either half is stored, there is a section."""
+    if body is None and salt is None:
+        return None
+    return Section(salt or b"", (body or b"").decode(errors="replace"))
+
+
+def _fingerprint(body: bytes | None) -> int:
+    """64 bits that tell two bodies apart; never UNRELIABLE."""
+    return int.from_bytes(sha256(body or b"").digest()[:8], "big", signed=True) or 1
+
+
+def _ip(context: bytes) -> str | None:
+    if b'"ip"' not in context:
+        return None
+    try:
+        found = orjson.loads(context)
+    except ValueError:
+        return None
+    address = found.get("ip") if isinstance(found, dict) else None
+    return address if isinstance(address, str) else None
+
+
+def _array(type_: str, values: Sequence[Any]) -> pa.Array:
+    return {"TEXT": _texts, "BIGINT": _integers, "DATETIME": _times}[type_](values)
+
+
+def _texts(values: Sequence[Any]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowException, UnicodeError):  # bytes, numbers or broken UTF-8 in an altered row
+        return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str | None:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
+
+
+def _integers(values: Sequence[Any]) -> pa.Array:
+    if all(type(value) is int for value in values):
+        return pa.array(values, pa.int64())
+    fits = (type(value) is int and abs(value) <= MAX_POSITION for value in values)
+    return pa.array([value if fit else None for value, fit in zip(values, fits, strict=True)], pa.int64())
+
+
+def _times(values: Sequence[Any]) -> pa.Array:
+    try:
+        if all(len(value) == _TIME_LENGTH and value[-1] == "Z" and value[10] == "T" for value in values):
+            moments = np.array([value[:-1] for value in values], dtype="datetime64[us]")
+            if moments.min() >= _FIRST_YEAR:
+                return pa.array(moments, pa.timestamp("us"))
+    except (TypeError, ValueError):
+        pass
+    return pa.array([_time(value) for value in values], pa.timestamp("us"))
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        return parse_time(value).astimezone(UTC).replace(tzinfo=None)
+    except (TypeError, ValueError):
+        return None
