@@ -107,6 +107,10 @@ class SettingsError(FlaskTrackError):
     """An environment variable or option with an unusable value."""
 
 
+class SettingRefused(FlaskTrackError):
+    """A change of an organization's setting that was not made; nothing was written."""
+
+
 class InvalidNote(FlaskTrackError):
     """A signed note or checkpoint that is not well formed, or that no trusted key has signed rightly."""
 

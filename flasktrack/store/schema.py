@@ -7,6 +7,7 @@
          +--1:n-- checkpoint                             (what was signed)
          +--1:n-- tree_node                              (interior hashes of the Merkle tree, to be made anew at will)
          +--1:n-- verification                           (what was checked, and found)
+         +--1:n-- organization_setting                   (what is set, and which record says so)
 
 There are no foreign keys between them: the verification has to read whatever an insider left behind, and a
 constraint that an insider can drop proves nothing. What guards appends is the head row and two unique constraints.
@@ -181,4 +182,13 @@ verification = Table(
     Column("number", Position, nullable=False, server_default="0"),
     Column("remarks", Text, nullable=False, server_default="[]"),
     Index("ix_verification_organization", "organization_id", "number", unique=True),
+)
+
+organization_setting = Table(
+    "organization_setting",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("seq", Position, nullable=False),
 )

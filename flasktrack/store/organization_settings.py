@@ -1,0 +1,116 @@
+"""Settings of an organization: each is a JSON object under a name, and each change of one is a record in its chain.
+
+    with writing(engine) as connection:
+        change_setting(connection, "northwind-labs", "attention", before, after, actor=("user", "u-17"), reason="...")
+
+The row and the record are written in one transaction, and the row names the record. The record's `after` is the very
+text of the row, so whoever changes, adds or removes a row past FlaskTrack is found out when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from flasktrack.core.body import encode_body
+from flasktrack.core.record import Event, Record
+from flasktrack.core.times import utc_now
+from flasktrack.errors import SettingRefused
+from flasktrack.store.reader import Ledger
+from flasktrack.store.schema import audit_record, organization_setting
+from flasktrack.store.writer import append
+
+ENTITY_TYPE = "organization_setting"
+_row = organization_setting.c
+
+
+class Setting(NamedTuple):
+    """What is set, and the position of the record that set it; None and 0 where nothing was.
+
+    `problem` says in a sentence why the stored value can't be relied on; then `value` is None.
+    """
+
+    value: dict[str, Any] | None
+    seq: int
+    problem: str | None = None
+
+
+def read_setting(engine: Engine, organization_id: str, name: str) -> Setting:
+    """The setting of that name, held against the newest record that speaks of it.
+
+    Raises UnknownOrganization.
+    """
+    ledger = Ledger(engine, organization_id)
+    with engine.connect() as connection:
+        stored = connection.execute(_stored(organization_id, name)).first()
+    record = audit_record.c
+    told = ledger.stream(record.entity_type == ENTITY_TYPE, record.entity_id == name, descending=True, limit=1)
+    newest = next(told, None)
+    if stored is None and newest is None:
+        return Setting(None, 0)
+    seq = 0 if newest is None else newest.record.seq
+    if newest is None or newest.findings:
+        says = "no sound record says so"
+    elif stored is None:
+        says = f"it is gone, though record {seq:,} sets it"
+    elif newest.after is None or (stored.seq, stored.value) != (seq, newest.after.body):
+        says = f"it is not what record {seq:,} says"
+    else:
+        return Setting(orjson.loads(stored.value), seq)
+    return Setting(None, seq, f"The setting {name} was changed past FlaskTrack: {says}.")
+
+
+def change_setting(
+    connection: Connection,
+    organization_id: str,
+    name: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    actor: tuple[str, str],
+    reason: str,
+    title: str | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Record:
+    """Set a setting in the caller's write transaction, and return the record of it.
+
+    `before` is what was in force when the change was decided on (defaults, where nothing was stored); where another
+    change came between, this one is refused. Raises SettingRefused for that, for a change of nothing and for one
+    without a reason, and what `append` raises; after any of them the caller must roll back.
+    """
+    if not reason.strip():
+        raise SettingRefused("A change of a setting needs a reason.", "Say why; it stands in the record.")
+    if before == after:
+        raise SettingRefused("Nothing was changed, so nothing was recorded.")
+    event = Event(
+        occurred_at=clock(),
+        actor_type=actor[0],
+        actor_id=actor[1],
+        action="update",
+        entity_type=ENTITY_TYPE,
+        entity_id=name,
+        entity_name=title,
+        reason=reason.strip(),
+        before=before,
+        after=after,
+    )
+    # First the record: it takes the organization's head, so that no other change comes between the look and the row.
+    (record,) = append(connection, organization_id, [event], clock=clock)
+    stored = connection.execute(_stored(organization_id, name)).first()
+    if stored is not None and stored.value != encode_body("before", before):
+        raise SettingRefused("Somebody else changed this setting meanwhile; nothing was written.", "Look at it again.")
+    values = {"value": encode_body("after", after), "seq": record.seq}
+    if stored is None:
+        connection.execute(insert(organization_setting).values(organization_id=organization_id, name=name, **values))
+    else:
+        mine = _row.organization_id == organization_id, _row.name == name
+        connection.execute(update(organization_setting).where(*mine).values(**values))
+    return record
+
+
+def _stored(organization_id: str, name: str) -> Any:
+    return select(_row.value, _row.seq).where(_row.organization_id == organization_id, _row.name == name)

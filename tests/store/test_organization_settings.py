@@ -1,0 +1,90 @@
+"""A setting and the record of its change are one; whoever changes one past the other is found out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import Engine
+
+from flasktrack.errors import InvalidRecord, SettingRefused
+from flasktrack.store.engine import writing
+from flasktrack.store.organization_settings import Setting, change_setting, read_setting
+from flasktrack.store.reader import Ledger
+from flasktrack.verify.runner import verify_organization
+from tests.store.samples import NORTHWIND, SOUTHPORT, everything, organizations, tamper
+
+DEFAULTS = {"hours": 24, "types": ["protocol"]}
+WHO = ("user", "u-17")
+
+
+def change(lab: Engine, before: dict[str, Any], after: dict[str, Any], reason: str = "SOP-7") -> int:
+    with writing(lab) as connection:
+        return change_setting(connection, NORTHWIND, "attention", before, after, actor=WHO, reason=reason).seq
+
+
+def test_a_change_is_a_record_with_before_after_reason_and_actor(lab: Engine) -> None:
+    assert read_setting(lab, NORTHWIND, "attention") == Setting(None, 0)
+    first = change(lab, DEFAULTS, DEFAULTS | {"hours": 12})
+    second = change(lab, DEFAULTS | {"hours": 12}, DEFAULTS | {"hours": 6}, "  SOP-8 ")
+    assert read_setting(lab, NORTHWIND, "attention") == Setting(DEFAULTS | {"hours": 6}, second)
+    told = [Ledger(lab, NORTHWIND).get(seq) for seq in (first, second)]
+    sections = [
+        (orjson.loads(one.before.body)["hours"], orjson.loads(one.after.body)["hours"])
+        for one in told
+        if one is not None and one.before is not None and one.after is not None
+    ]
+    assert sections == [(24, 12), (12, 6)]
+    assert [(one.record.actor_id, one.record.reason) for one in told if one] == [("u-17", "SOP-7"), ("u-17", "SOP-8")]
+    assert verify_organization(lab, NORTHWIND, started_by="system:test").findings == ()
+
+
+def test_settings_belong_to_one_organization_and_one_name(lab: Engine) -> None:
+    organizations(lab, SOUTHPORT)
+    change(lab, {}, {"hours": 1})
+    assert read_setting(lab, SOUTHPORT, "attention") == Setting(None, 0)
+    assert read_setting(lab, NORTHWIND, "retention") == Setting(None, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (DEFAULTS, DEFAULTS, "no change"),
+        (DEFAULTS, {"hours": 1}, " "),
+        (DEFAULTS, {"hours": 1}, "meanwhile somebody set another"),
+        ({"hours": 2}, {"hours": float("nan")}, "no number"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(
+    lab: Engine, before: dict[str, Any], after: dict[str, Any], reason: str
+) -> None:
+    change(lab, DEFAULTS, {"hours": 2})
+    stored = everything(lab)
+    with pytest.raises((SettingRefused, InvalidRecord)):
+        change(lab, before, after, reason)
+    assert everything(lab) == stored
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE organization_setting SET value = '{\"hours\":999}'",
+        "UPDATE organization_setting SET seq = 1",
+        "DELETE FROM organization_setting",
+        "UPDATE audit_payload SET after = '{\"hours\":4}' WHERE seq = 2",
+    ],
+)
+def test_a_setting_that_was_changed_past_its_record_is_not_relied_on(lab: Engine, statement: str) -> None:
+    change(lab, DEFAULTS, {"hours": 2})
+    change(lab, {"hours": 2}, {"hours": 3})
+    tamper(lab, statement)
+    found = read_setting(lab, NORTHWIND, "attention")
+    assert found.value is None
+    assert found.problem is not None
+    assert "changed past FlaskTrack" in found.problem
+
+
+def test_a_setting_without_any_record_is_not_relied_on(lab: Engine) -> None:
+    tamper(lab, f"INSERT INTO organization_setting VALUES ('{NORTHWIND}', 'attention', '{{}}', 1)")
+    assert read_setting(lab, NORTHWIND, "attention").problem is not None
