@@ -12,28 +12,22 @@ from __future__ import annotations
 
 import csv
 import re
-from datetime import datetime
+from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
-from flasktrack.core.record import SECTIONS, Record
-from flasktrack.core.times import parse_time
+from flasktrack.export.columns import Column, Kind, chosen_columns, local_time, related_json
 from flasktrack.export.new_file import NewFile
 from flasktrack.export.selection import ExportOptions, Selection
 from flasktrack.store.reader import CheckedRecord
-
-TIMES: Final = ("occurred_at", "recorded_at")
-FINDINGS: Final = "findings"
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # without it Excel takes UTF-8 for the machine's old 8-bit code page
 _TRIGGERS = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # the last four: full-width = + - @
 _NEW_CELL = ";\t\r\n"  # where a program that takes another separator, or no quotes, begins a cell
 # What a program may skip before it looks for a formula: white space, control characters, quotes, invisible characters.
 _SKIPPED = _NEW_CELL + "\\s\x00-\x1f\x7f-\x9f\"'\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
-_HARMFUL_START = re.compile(f"['\t\r\n\x00]|[{_SKIPPED}]*+[{_TRIGGERS}]")
+HARMFUL_START = re.compile(f"['\t\r\n\x00]|[{_SKIPPED}]*+[{_TRIGGERS}]")
 # One match takes the whole run up to where a formula may begin: a text of nothing but line ends stays linear.
 _CELLS_INSIDE = re.compile(f"[{_NEW_CELL}][{_SKIPPED}]*+([{_TRIGGERS}]?)")
 _BEGIN = re.compile(f"[{_NEW_CELL}]")
@@ -45,48 +39,26 @@ _ROWS = csv.writer(SimpleNamespace(write=str), quoting=csv.QUOTE_NONNUMERIC, lin
 
 def write(selection: Selection, options: ExportOptions, file: NewFile) -> None:
     """Write the selection as a table. Raises ExportFailed."""
-    file.write(csv_head(options.zone))
+    columns = chosen_columns(options.columns)
+    file.write(csv_head(columns, options.zone))
     for checked in selection.records():
-        file.write(csv_line(checked, options.zone))
+        file.write(csv_line(columns, checked, options.zone))
 
 
-def columns(zone: ZoneInfo) -> list[str]:
-    """The header row: spec section 1's fields, each time once more in `zone`, and the findings."""
-    names: list[str] = []
-    for field in Record._fields:
-        section = field.removesuffix("_digest")
-        names += [section, field] if section in SECTIONS else [field]
-        if field in TIMES:
-            names.append(f"{field} ({zone})")
-    return [*names, FINDINGS]
-
-
-def csv_head(zone: ZoneInfo) -> bytes:
+def csv_head(columns: Sequence[Column], zone: ZoneInfo) -> bytes:
     """What a file begins with."""
-    return _BYTE_ORDER_MARK + _row(columns(zone))
+    return _BYTE_ORDER_MARK + _row([column.heading(zone) for column in columns])
 
 
-def csv_line(checked: CheckedRecord, zone: ZoneInfo) -> bytes:
+def csv_line(columns: Sequence[Column], checked: CheckedRecord, zone: ZoneInfo) -> bytes:
     """A record's row."""
-    cells: list[Any] = []
-    for field, value in checked.record._asdict().items():
-        section = field.removesuffix("_digest")
-        if section in SECTIONS:
-            stored = getattr(checked, section)
-            cells.append(None if stored is None else stored.body)
-        if field == "related":
-            value = orjson.dumps([{"type": type_, "id": id_} for type_, id_ in value], default=str).decode()
-        cells.append(value)
-        if field in TIMES:
-            cells.append(_local(value, zone))
-    cells.append(";".join(dict.fromkeys(finding.code for finding in checked.findings)))
-    return _row(cells)
+    return _row([_cell(column.kind, column.get(checked), zone) for column in columns])
 
 
 def defuse(text: str) -> str:
     """The text, with apostrophes where a spreadsheet could otherwise take it, or a part of it, for a formula."""
     inside = _CELLS_INSIDE.sub(lambda run: _BEGIN.sub(r"\g<0>'", run[0]) if run[1] else run[0], text)
-    return f"'{inside}" if _HARMFUL_START.match(text) else inside
+    return f"'{inside}" if HARMFUL_START.match(text) else inside
 
 
 def restore_text(cell: str) -> str:
@@ -95,13 +67,20 @@ def restore_text(cell: str) -> str:
     return _CELLS_INSIDE.sub(lambda run: _DEFUSED_BEGIN.sub(r"\1", run[0]) if run[1] else run[0], cell)
 
 
-def _row(cells: list[Any]) -> bytes:
-    row: str = _ROWS.writerow([_cell(value) for value in cells])
+def _row(cells: list[str | int]) -> bytes:
+    row: str = _ROWS.writerow(cells)
     return row.encode()
 
 
-def _cell(value: Any) -> str | int:
+def _cell(kind: Kind, value: Any, zone: ZoneInfo) -> str | int:
     """A value as it is written. Somebody may have put anything at all into a stored row."""
+    if kind is Kind.LOCAL:
+        moment = local_time(value, zone)
+        return "" if moment is None else moment.isoformat(timespec="microseconds")
+    if kind is Kind.RELATED:
+        value = related_json(value)
+    elif kind is Kind.CODES:
+        value = ";".join(value)
     if isinstance(value, str):
         return defuse(value)
     if value is None:
@@ -109,12 +88,3 @@ def _cell(value: Any) -> str | int:
     if isinstance(value, int):
         return value
     return value.hex() if isinstance(value, bytes) else defuse(str(value))
-
-
-def _local(stored: Any, zone: ZoneInfo) -> str:
-    """A stored time in the zone, with its offset; empty where that can't be told."""
-    try:
-        moment: datetime = parse_time(stored).astimezone(zone)
-    except (ValueError, TypeError, OverflowError):
-        return ""
-    return moment.isoformat(timespec="microseconds")

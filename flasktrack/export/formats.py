@@ -56,11 +56,29 @@ FORMATS = {
             "csv", "CSV", "csv",
             "For spreadsheets: text that one would take for a formula gets an apostrophe before it.",
             "flasktrack.export.csv_table",
+            frozenset({COLUMNS}),
         ),
         ExportFormat(
             "jsonl", "JSON Lines", "jsonl",
             "For programs and for checking: each record with all that its hash was made of.",
             "flasktrack.export.json_lines",
+        ),
+        ExportFormat(
+            "ocsf", "OCSF", "ocsf.jsonl",
+            "For a SIEM: JSON Lines of the Open Cybersecurity Schema Framework 1.8.0, class Entity Management (3004).",
+            "flasktrack.export.ocsf",
+        ),
+        ExportFormat(
+            "xlsx", "Excel", "xlsx",
+            "A workbook with numbers and times as such, and a sheet that states filter, zone, count and state.",
+            "flasktrack.export.xlsx_table",
+            frozenset({COLUMNS}),
+        ),
+        ExportFormat(
+            "parquet", "Parquet", "parquet",
+            "For analysis with pandas, DuckDB or Spark: typed columns, compressed.",
+            "flasktrack.export.parquet_table",
+            frozenset({COLUMNS}),
         ),
     )
 }  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from flasktrack.core.record import SECTIONS, Section
+from flasktrack.export.columns import finding_codes
 from flasktrack.export.new_file import NewFile
 from flasktrack.export.selection import ExportOptions, Selection
 from flasktrack.store.reader import CheckedRecord
@@ -58,7 +59,7 @@ def jsonl_line(checked: CheckedRecord) -> bytes:
         line[f"{name}_digest"] = getattr(record, f"{name}_digest")
     line["prev_hash"] = record.prev_hash
     line["hash"] = record.hash
-    line["findings"] = list(dict.fromkeys(finding.code for finding in checked.findings))
+    line["findings"] = finding_codes(checked)
     return orjson.dumps(line, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -37,13 +37,21 @@ class NewFile:
         """Of what was written so far, in hex."""
         return self._digest.hexdigest()
 
-    def write(self, data: bytes) -> None:
-        """Append bytes. Raises ExportFailed where the disk won't take them."""
+    @property
+    def folder(self) -> Path:
+        """Where it will be: files that are needed while it is made belong there, since there is room."""
+        return self._path.parent
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append bytes, and return how many, as files do. Raises ExportFailed where the disk won't take them."""
         self._digest.update(data)
         try:
-            self._stream.write(data)
+            return self._stream.write(data)
         except OSError as problem:
             raise _cannot_write(self._path, problem) from None
+
+    def flush(self) -> None:
+        """Nothing yet: libraries call this, and what counts is on the disk at the end."""
 
 
 @contextmanager

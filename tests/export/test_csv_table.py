@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from flasktrack.core.record import Record, Section
-from flasktrack.export.csv_table import columns, csv_head, csv_line, defuse, restore_text
+from flasktrack.export.columns import chosen_columns
+from flasktrack.export.csv_table import csv_head, csv_line, defuse, restore_text
 from flasktrack.store.reader import CheckedRecord, Ledger
-from tests.export.samples import BERLIN, csv_rows, export
+from tests.export.samples import BERLIN, csv_rows, export, headings
 from tests.store.samples import NORTHWIND, event, organizations, record
 
+ALL = chosen_columns(())
 FULL_WIDTH = "\uff1d\uff0b\uff0d\uff20"  # = + - @
 FORMULA = tuple(f"=+-@{FULL_WIDTH}")
 HOSTILE = st.text(st.sampled_from(f"=+-@{FULL_WIDTH};,\t\r\n \"'|a1\x00\xa0\u200b\ufeff"), max_size=30)
@@ -104,9 +106,9 @@ def checked(text: str) -> CheckedRecord:
 
 @given(TEXT)
 def test_no_cell_of_text_begins_like_a_formula(text: str) -> None:
-    (row,) = csv.reader(io.StringIO(csv_line(checked(text), BERLIN).decode(), newline=""), strict=True)
-    assert len(row) == len(columns(BERLIN))
-    for name, cell in zip(columns(BERLIN), row, strict=True):
+    (row,) = csv.reader(io.StringIO(csv_line(ALL, checked(text), BERLIN).decode(), newline=""), strict=True)
+    assert len(row) == len(headings(BERLIN))
+    for name, cell in zip(headings(BERLIN), row, strict=True):
         if name not in ("seq", "actor_seq", "entity_seq"):  # numbers stay numbers
             assert harmless(cell), name
             assert not cell.startswith(("\t", "\r", "\n", "\x00")), name
@@ -115,7 +117,7 @@ def test_no_cell_of_text_begins_like_a_formula(text: str) -> None:
 @given(TEXT)
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_no_cell_begins_like_a_formula_for_a_program_that_takes_another_separator(separator: str, text: str) -> None:
-    line = csv_line(checked(text), BERLIN).decode()
+    line = csv_line(ALL, checked(text), BERLIN).decode()
     for row in line.replace("\r", "\n").split("\n"):
         assert all(harmless(cell.removeprefix('"').replace('""', '"')) for cell in row.split(separator))
 
@@ -128,13 +130,13 @@ def test_hostile_text_takes_no_longer_than_its_length(text: str) -> None:
 
 
 def test_the_columns_are_the_specs_fields_with_local_times_and_findings() -> None:
-    names = columns(BERLIN)
+    names = headings(BERLIN)
     assert [name for name in names if " (" in name] == ["occurred_at (Europe/Berlin)", "recorded_at (Europe/Berlin)"]
     fields = [name for name in names if " (" not in name]
     assert sorted(fields) == sorted((*Record._fields, "before", "after", "context", "findings"))
     assert fields[:3] == ["organization_id", "seq", "record_id"]
     assert names.index("occurred_at (Europe/Berlin)") == names.index("occurred_at") + 1
-    assert "occurred_at (UTC)" in columns(ZoneInfo("UTC"))
+    assert "occurred_at (UTC)" in headings(ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize(
@@ -149,16 +151,16 @@ def test_the_columns_are_the_specs_fields_with_local_times_and_findings() -> Non
     ],
 )
 def test_times_are_as_stored_and_in_the_zone_with_its_offset(zone: str, utc: str, local: str) -> None:
-    lines = csv_head(ZoneInfo(zone)) + csv_line(checked(utc), ZoneInfo(zone))
+    lines = csv_head(ALL, ZoneInfo(zone)) + csv_line(ALL, checked(utc), ZoneInfo(zone))
     (row,) = csv.DictReader(io.StringIO(lines.decode("utf-8-sig"), newline=""))
     for name in ("occurred_at", "recorded_at"):
         assert (row[name], row[f"{name} ({zone})"]) == (utc, local)
 
 
 def test_the_bytes_are_rfc_4180_with_a_byte_order_mark() -> None:
-    head = csv_head(BERLIN)
+    head = csv_head(ALL, BERLIN)
     assert head.startswith(b'\xef\xbb\xbf"organization_id","seq",')
-    line = csv_line(checked('a "quoted",\nZo\xeb'), BERLIN)
+    line = csv_line(ALL, checked('a "quoted",\nZo\xeb'), BERLIN)
     assert line.endswith(b'"\r\n')
     assert b',-7,"a ""quoted"",\nZo\xc3\xab",' in line
 
@@ -215,7 +217,7 @@ def test_pandas_reads_what_was_recorded(engine: Engine, written: Path) -> None:
 @given(rows=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=3))
 @settings(max_examples=50)
 def test_rows_do_not_run_into_each_other(rows: list[tuple[str, str]]) -> None:
-    data = b"".join(csv_line(checked(text), BERLIN) for pair in rows for text in pair)
+    data = b"".join(csv_line(ALL, checked(text), BERLIN) for pair in rows for text in pair)
     read = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
-    reasons = [restore_text(row[columns(BERLIN).index("reason")]) for row in read]
+    reasons = [restore_text(row[headings(BERLIN).index("reason")]) for row in read]
     assert reasons == [text for pair in rows for text in pair]

@@ -23,11 +23,12 @@ from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.store.writer import append
 from tests import adversary
-from tests.export.samples import BERLIN, csv_rows, export, json_rows, seqs
+from tests.export.samples import BERLIN, csv_rows, export, export_as, json_rows, seqs
 from tests.insight.lab import HERE, ROWS, THERE, selected
 from tests.store.samples import NORTHWIND, SOUTHPORT, event, organizations, record
 
 FORMATS = ("csv", "jsonl")
+TABLES = ("csv", "jsonl", "ocsf", "xlsx", "parquet")
 FILTERS = {
     "none": RecordFilter(),
     "occurred_from": RecordFilter(occurred_from=datetime(2026, 7, 1, tzinfo=UTC)),
@@ -180,6 +181,56 @@ def test_the_answer_names_the_file_and_its_sha256(chain: Engine, tmp_path: Path,
     path = tmp_path / f"all.{format_}"
     result = export(chain, path)
     assert (result.path, result.records, result.sha256) == (path, 1200, sha256(path.read_bytes()).hexdigest())
+
+
+@pytest.mark.parametrize("format_", ["ocsf", "xlsx", "parquet"])
+def test_other_tables_hold_what_was_counted_too(sqlite_engine: Engine, tmp_path: Path, format_: str) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, *(event(number, entity_id=f"S-{number % 3}") for number in range(1, 1201)))
+    reports: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        reports.append((done, total))
+        record(sqlite_engine, event(2000 + len(reports), entity_id="S-1"))
+
+    path = tmp_path / f"some.{format_}"
+    result = export_as(format_, sqlite_engine, path, RecordFilter(entities=("sample:S-1",)), progress=progress)
+    assert seqs(path) == list(range(1, 1201, 3))
+    assert (result.records, result.sha256) == (400, sha256(path.read_bytes()).hexdigest())
+    assert (reports[0], reports[-1]) == ((0, 400), (400, 400))
+    nothing = tmp_path / f"none.{format_}"
+    assert export_as(format_, sqlite_engine, nothing, RecordFilter(actions=("erase",))).records == 0
+    assert seqs(nothing) == []
+
+
+class Cancelled(Exception):
+    """What Ctrl-C is to the command line."""
+
+
+@pytest.mark.parametrize("format_", TABLES)
+def test_what_is_cancelled_leaves_nothing(sqlite_engine: Engine, tmp_path: Path, format_: str) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, *(event(number) for number in range(1, 601)))
+
+    def progress(done: int, _total: int) -> None:
+        if done == 500:
+            raise Cancelled
+
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with pytest.raises(Cancelled):
+        export_as(format_, sqlite_engine, folder / "all", progress=progress)
+    assert not list(folder.iterdir())
+
+
+def test_columns_are_those_that_there_are(chain: Engine, tmp_path: Path) -> None:
+    export(chain, tmp_path / "some.csv", columns=("occurred_at_local", "seq"))
+    head, first, *_ = (tmp_path / "some.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert head == '"occurred_at (Europe/Berlin)","seq"'
+    assert first == '"2026-11-24T06:06:07.000001+01:00",1'
+    with pytest.raises(ExportFailed, match="'secrets' is no column of a table"):
+        export(chain, tmp_path / "none.csv", columns=("seq", "secrets"))
+    assert not (tmp_path / "none.csv").exists()
 
 
 def test_an_unknown_organization_or_format_makes_no_file(chain: Engine, tmp_path: Path) -> None:

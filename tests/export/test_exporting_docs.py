@@ -12,18 +12,21 @@ import pytest
 from sqlalchemy import Engine
 
 from flasktrack.capture.jsonl import EVENT_KEYS
-from flasktrack.export.csv_table import columns, defuse
+from flasktrack.export.csv_table import defuse
+from flasktrack.export.formats import FORMATS
+from flasktrack.export.ocsf import ACTIVITIES, CLASS_UID, VERSION
+from flasktrack.export.xlsx_table import MAX_CELL, MAX_RECORDS
 from tests import adversary
-from tests.export.samples import BERLIN, export, json_rows
+from tests.export.samples import BERLIN, export, headings, json_rows
 from tests.insight.lab import HERE, ROWS
 from tests.store.samples import NORTHWIND, event, organizations, record
 
 PAGE = (Path(__file__).parents[2] / "docs" / "exporting.md").read_text(encoding="utf-8")
-CSV_PART, JSON_PART = PAGE.split("\n## JSON Lines\n")
+CSV_PART, JSON_PART = PAGE.partition("\n## CSV\n")[2].split("\n## JSON Lines\n")
 
 
 def block(language: str) -> str:
-    (shown,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    (shown,) = re.findall(rf"^```{language}\n(.*?)^```", JSON_PART, re.DOTALL | re.MULTILINE)
     return str(shown)
 
 
@@ -34,7 +37,7 @@ def first_cells(part: str) -> list[str]:
 
 
 def test_every_column_is_documented_in_its_order() -> None:
-    assert first_cells(CSV_PART) == columns(BERLIN)
+    assert first_cells(CSV_PART) == headings(BERLIN)
 
 
 def test_every_key_is_documented_in_the_lines_order(sqlite_engine: Engine, tmp_path: Path) -> None:
@@ -44,6 +47,27 @@ def test_every_key_is_documented_in_the_lines_order(sqlite_engine: Engine, tmp_p
     (row,) = json_rows(tmp_path / "all.jsonl")
     assert list(json.loads(block("json"))) == list(row)
     assert sorted(first_cells(JSON_PART)) == sorted(row)
+
+
+def test_every_format_is_documented() -> None:
+    table = PAGE.split("| `--format` | for |\n| --- | --- |\n")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(FORMATS)
+
+
+def test_what_no_sheet_or_cell_can_hold_is_documented() -> None:
+    assert f"{MAX_RECORDS:,} are refused" in PAGE
+    assert f"A cell holds {MAX_CELL:,} characters" in PAGE
+
+
+def test_the_activities_of_ocsf_are_documented() -> None:
+    (said,) = re.findall(r"^\| `activity_id` \| (.*); every other", PAGE, re.MULTILINE)
+    documented = {
+        action: int(number)
+        for actions, number in re.findall(r"((?:`\w+`(?:, | and )?)+) (\d+)", said)
+        for action in re.findall(r"\w+", actions.replace(" and ", " "))
+    }
+    assert documented == {action: number for action, (number, _) in ACTIVITIES.items()}
+    assert f"schema version {VERSION}, class Entity Management (`class_uid` {CLASS_UID})" in PAGE
 
 
 def test_the_examples_of_defused_text_are_right() -> None:
