@@ -21,6 +21,7 @@ _REPEATABLE = (
     ("outcome", "NAME"),
     ("credential", "ID"),
     ("on-behalf-of", "TYPE:ID"),
+    ("ip", "ADDRESS"),
     ("hours", "DAYS:HOURS"),
 )
 

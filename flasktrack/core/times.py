@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, tzinfo
 
-HOURS = 24
 _LENGTH = len("2026-11-24T05:06:07.123456")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST_SECOND, LAST_SECOND = (
-    int((day - _EPOCH).total_seconds()) for day in (datetime(1, 2, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
-)
-"""POSIX times, from the first to the last, that have a local time in every zone, as has the month around the first."""
 
 
 def utc_now() -> datetime:
@@ -42,18 +34,6 @@ def in_zone(moment: datetime, zone: tzinfo) -> datetime:
         return moment.astimezone(zone)
     except OverflowError:
         return moment.astimezone(UTC)
-
-
-@lru_cache(maxsize=100_000)
-def week_hour(seconds: int | None, zone: str) -> int | None:
-    """The hour of the week that clocks in a zone show at a POSIX time: 0, after Monday's midnight, to 167.
-
-    None where there is no time, or none that every zone has (`FIRST_SECOND` to `LAST_SECOND`).
-    """
-    if seconds is None or not FIRST_SECOND <= seconds <= LAST_SECOND:
-        return None
-    clock = (_EPOCH + timedelta(seconds=seconds)).astimezone(ZoneInfo(zone))
-    return HOURS * clock.weekday() + clock.hour
 
 
 def parse_time(text: str) -> datetime:

@@ -25,6 +25,7 @@ from flasktrack.core.record import ACTOR_TYPES, MAX_ID, MAX_POSITION, OUTCOMES
 from flasktrack.core.times import format_time, in_zone
 from flasktrack.errors import FlaskTrackError, InvalidFilter
 from flasktrack.insight import copy_tables
+from flasktrack.insight.context_ip import context_ip
 from flasktrack.insight.week_hours import WeekHours, read_week_hours, week_hour
 from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS, body_contains, contains, split_words
 from flasktrack.store.schema import audit_payload, audit_record, record_link
@@ -41,6 +42,7 @@ _LISTS = {  # field -> its key in an address, and on the command line with - for
     "outcomes": "outcome",
     "credentials": "credential",
     "on_behalf_of": "on_behalf_of",
+    "ips": "ip",
     "hours": "hours",
 }
 _record = audit_record.c
@@ -68,6 +70,7 @@ class RecordFilter:
     outcomes: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
     on_behalf_of: tuple[str, ...] = ()
+    ips: tuple[str, ...] = ()
     hours: tuple[str, ...] = ()
     seq_first: int | None = None
     seq_last: int | None = None
@@ -107,6 +110,8 @@ class RecordFilter:
     def conditions(self) -> list[ColumnElement[bool]]:
         """What a SELECT on audit_record, made by `store.scope.scoped`, must meet besides its organization."""
         found = self._conditions(audit_record, record_link, format_time)
+        if self.ips:
+            found.append(_in_payload(lambda payload: context_ip(payload.context).in_(self.ips)))
         return found + [_holds(word) for word in _words(self.text or "")]
 
     def copied_conditions(self) -> list[ColumnElement[bool]]:
@@ -116,6 +121,8 @@ class RecordFilter:
         (`Copy.look_up`), and then stands in `copy_tables.found`.
         """
         conditions = self._conditions(copy_tables.record, copy_tables.related, _naive)
+        if self.ips:
+            conditions.append(copy_tables.record.c.ip.in_(self.ips))
         if _words(self.text or ""):
             found = copy_tables.found.c
             mine = found.organization_id == copy_tables.record.c.organization_id, found.search == self.search_key
@@ -129,7 +136,7 @@ class RecordFilter:
         return orjson.dumps(self.to_params(), option=orjson.OPT_SORT_KEYS).decode()
 
     def _conditions(self, table: Table, links: Table, time: Callable[[datetime], Any]) -> list[ColumnElement[bool]]:
-        """What both the records and their copy can answer: all but the words."""
+        """What both the records and their copy have columns for."""
         record = table.c
         found: list[ColumnElement[bool]] = []
         if self.occurred_from is not None:
@@ -247,6 +254,8 @@ class RecordFilter:
             parts.append(f"through credential {_either(self.credentials)}")
         if self.on_behalf_of:
             parts.append(f"on behalf of {_either(self.on_behalf_of)}")
+        if self.ips:
+            parts.append(f"from {_either(self.ips)}")
         if self.hours:
             parts.append(f"on {_either([f'{hours.words} ({hours.zone.key})' for hours in map(_hours, self.hours)])}")
         if self.seq_first is not None and self.seq_first == self.seq_last:
@@ -286,13 +295,8 @@ def _pairs(kind: ColumnElement[str], name: ColumnElement[str], pairs: Iterable[s
 
 def _holds(word: str) -> ColumnElement[bool]:
     """Whether the word stands anywhere in a record: its own text, or its sections."""
-    payload = audit_payload.alias("searched")  # the statement around may have joined audit_payload itself
-    in_sections = (
-        select(literal(1))
-        .where(payload.c.organization_id == _record.organization_id, payload.c.seq == _record.seq)
-        .where(or_(*(body_contains(body, word) for body in (payload.c.before, payload.c.after, payload.c.context))))
-        .correlate(audit_record)
-        .exists()
+    in_sections = _in_payload(
+        lambda payload: or_(*(body_contains(body, word) for body in (payload.before, payload.after, payload.context)))
     )
     own = (
         _record.actor_id,
@@ -305,6 +309,13 @@ def _holds(word: str) -> ColumnElement[bool]:
         _record.record_id,
     )
     return or_(*(contains(column, word) for column in own), in_sections)
+
+
+def _in_payload(condition: Callable[[Any], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Whether a record's sections meet a condition, which is given their columns."""
+    payload = audit_payload.alias("searched")  # the statement around may have joined audit_payload itself
+    same_record = (payload.c.organization_id == _record.organization_id, payload.c.seq == _record.seq)
+    return select(literal(1)).where(*same_record, condition(payload.c)).correlate(audit_record).exists()
 
 
 def _refusal(key: str, problem: str, advice: str = "") -> InvalidFilter:

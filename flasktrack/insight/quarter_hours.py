@@ -6,6 +6,7 @@ to two hours of a zone. Databases would have to know each zone's clock changes t
 
 from __future__ import annotations
 
+from datetime import date, tzinfo
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -16,10 +17,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from flasktrack.core.times import FIRST_SECOND, LAST_SECOND
+from flasktrack.core.clocks import FIRST_SECOND, LAST_SECOND, QUARTER
 
 Step = Literal["hour", "day", "week", "month"]
-QUARTER = 900  # seconds
+_ORDINAL_OF_1970 = date(1970, 1, 1).toordinal()
 _SHIFT = 62_135_596_800  # seconds from the year 1 to 1970: SQLite's integer division rounds towards zero, not down
 
 
@@ -50,7 +51,7 @@ def _in_postgresql(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> s
 @compiles(quarter_hour, "duckdb")
 def _in_duckdb(element: quarter_hour, compiler: SQLCompiler, **kw: Any) -> str:
     shifted = f"epoch_us({compiler.process(element.clauses, **kw)}) + {_SHIFT * 1_000_000}"  # rounds towards zero, too
-    return f"({shifted}) // {QUARTER * 1_000_000} - {_SHIFT // QUARTER}"
+    return f"(({shifted}) // {QUARTER * 1_000_000} - {_SHIFT // QUARTER})"
 
 
 def on_a_calendar(quarters: pd.Series[int]) -> pd.Series[bool]:
@@ -73,13 +74,23 @@ def step_starts(times: pd.Series[pd.Timestamp], step: Step) -> pd.Series[pd.Time
     """
     if step == "hour":
         return _hour_starts(times)
-    days = times.dt.tz_localize(None).dt.normalize()
+    return _starts(times.dt.tz_localize(None).dt.normalize(), times.dt.tz, step)
+
+
+def day_starts(days: pd.Series[int], zone: ZoneInfo, step: Step) -> pd.Series[pd.Timestamp]:
+    """When days, or the weeks or months around them, begin in a zone; days are given as ordinals (1 is 1 January 1)."""
+    since = (days.to_numpy(dtype="int64") - _ORDINAL_OF_1970).astype("datetime64[D]").astype("datetime64[us]")
+    return _starts(pd.Series(since, index=days.index), zone, step)
+
+
+def _starts(days: pd.Series[pd.Timestamp], zone: tzinfo | None, step: Step) -> pd.Series[pd.Timestamp]:
+    """The starts, in a zone, of steps of whole days around days that say no zone."""
     if step == "week":
         days = days - pd.to_timedelta(days.dt.day_of_week, unit="D")
     elif step == "month":
         days = days - pd.to_timedelta(days.dt.day - 1, unit="D")
     earlier = np.ones(len(days), dtype=bool)
-    return days.dt.tz_localize(times.dt.tz, ambiguous=earlier, nonexistent="shift_forward")
+    return days.dt.tz_localize(zone, ambiguous=earlier, nonexistent="shift_forward")
 
 
 def _hour_starts(times: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:

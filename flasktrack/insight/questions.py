@@ -17,7 +17,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, Subquery, and_, case, func, or_, select
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.copy import Copy
@@ -90,7 +90,7 @@ class Questions:
                 frame[name] = pd.to_datetime(frame[name], utc=True)
         return frame
 
-    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+    def rows(self, statement: Select[Any] | CompoundSelect[Any]) -> Sequence[Row[Any]]:
         """The rows of the answer to a SELECT."""
         with self.copy.engine.connect() as connection:
             return connection.execute(statement).all()

@@ -9,19 +9,23 @@ forward, the one that is left out has no records.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Integer, literal
+from sqlalchemy import BigInteger, ColumnElement, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.visitors import InternalTraversal
 
-from flasktrack.core.times import FIRST_SECOND, HOURS, LAST_SECOND
-from flasktrack.insight.quarter_hours import QUARTER, quarter_hour
+from flasktrack.core.clocks import FIRST_SECOND, HOURS, HOURS_TO_1970, LAST_SECOND, QUARTER, WEEK, Offset, zone_offsets
+from flasktrack.insight.quarter_hours import quarter_hour
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WORKING_HOURS = "mon-fri:7-19"
+"""When people are expected to work, by the organization's clocks, where it says nothing else."""
 _FORM = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?(?::(\d{1,2})(?:-(\d{1,2}))?)?(?:@(.+))?", re.ASCII)
 
 
@@ -83,20 +87,72 @@ def read_week_hours(text: str, zone: tzinfo | None = None) -> WeekHours:
         raise ValueError(f"names the time zone {known[:40]!r}, which there is not") from None
 
 
-class week_hour(GenericFunction[int]):  # noqa: N801 (a function in SQL)
-    """The hour of the week (0 to 167) that clocks in a zone show at a time; null where the stored text is no time."""
+class local_hour(FunctionElement[int]):  # noqa: N801 (a function in SQL)
+    """The hour on a zone's clocks at a time, numbered as by `core.clocks.local_hour`; null where there is none.
 
-    type = Integer()
+    `quarter` is a quarter hour in UTC, as `quarter_hour` gives it.
+    """
+
+    name = "local_hour"
+    type = BigInteger()
     inherit_cache = True
+    _traverse_internals = [  # noqa: RUF012 (as in SQLAlchemy)
+        *FunctionElement._traverse_internals,
+        ("zone", InternalTraversal.dp_string),
+    ]
 
-    def __init__(self, time: ColumnElement[str], zone: str) -> None:
-        super().__init__(quarter_hour(time) * QUARTER, literal(zone))
+    def __init__(self, quarter: ColumnElement[int], zone: str) -> None:
+        super().__init__(quarter * QUARTER)
+        self.zone = zone
 
 
-@compiles(week_hour, "postgresql")
-@compiles(week_hour, "duckdb")
-def _with_time_zones(element: week_hour, compiler: SQLCompiler, **kw: Any) -> str:
-    seconds, zone = (compiler.process(clause, **kw) for clause in element.clauses)
-    clock = f"(to_timestamp({seconds}) AT TIME ZONE {zone})"
-    number = f"CAST((extract(isodow FROM {clock}) - 1) * {HOURS} + extract(hour FROM {clock}) AS integer)"
-    return f"CASE WHEN {seconds} BETWEEN {FIRST_SECOND} AND {LAST_SECOND} THEN {number} END"
+@compiles(local_hour, "sqlite")
+def _in_sqlite(element: local_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    zone = compiler.render_literal_value(element.zone, Text())
+    return f"local_hour({compiler.process(element.clauses, **kw)}, {zone})"  # see store.engine
+
+
+@compiles(local_hour)
+def _elsewhere(element: local_hour, compiler: SQLCompiler, **kw: Any) -> str:
+    seconds = compiler.process(element.clauses, **kw)
+    offset = _choice(seconds, zone_offsets(element.zone))
+    number = f"CAST(floor(({seconds} + {offset}) / 3600.0) AS bigint) + {HOURS_TO_1970}"
+    return f"(CASE WHEN {seconds} BETWEEN {FIRST_SECOND} AND {LAST_SECOND} THEN {number} END)"
+
+
+def _choice(seconds: str, offsets: Sequence[Offset]) -> str:
+    """The offset at a time, found by halves: a search through all of them would ask a hundred times as much."""
+    if len(offsets) == 1:
+        return str(offsets[0].seconds)
+    earlier, later = offsets[: len(offsets) // 2], offsets[len(offsets) // 2 :]
+    return f"CASE WHEN {seconds} < {later[0].since} THEN {_choice(seconds, earlier)} ELSE {_choice(seconds, later)} END"
+
+
+def week_hour(time: ColumnElement[Any], zone: str) -> ColumnElement[int]:
+    """The hour of the week (0 to 167) that clocks in a zone show at a time; null where there is none."""
+    return local_hour(quarter_hour(time), zone) % WEEK
+
+
+def other_hours(hours: Iterable[WeekHours], zone: ZoneInfo) -> tuple[WeekHours, ...]:
+    """All hours of the week but these, in as few spans as can name them: what is off-hours beside working hours."""
+    rest = frozenset(range(WEEK)).difference(*(span.numbers for span in hours))
+    by_span: dict[tuple[int, int], list[int]] = {}
+    for day in range(len(DAYS)):
+        for span in _spans([number % HOURS for number in sorted(rest) if number // HOURS == day]):
+            by_span.setdefault(span, []).append(day)
+    return tuple(
+        WeekHours(first, last - 1, from_, to, zone)
+        for (from_, to), days in by_span.items()
+        for first, last in _spans(days)
+    )
+
+
+def _spans(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as spans, from the first up to but not including the last."""
+    spans: list[tuple[int, int]] = []
+    for number in numbers:
+        if spans and spans[-1][1] == number:
+            spans[-1] = (spans[-1][0], number + 1)
+        else:
+            spans.append((number, number + 1))
+    return spans

@@ -23,7 +23,7 @@ from psycopg.adapt import Loader
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from flasktrack.core.times import week_hour
+from flasktrack.core.clocks import local_hour
 from flasktrack.errors import DatabaseError, SchemaError
 from flasktrack.store.schema import metadata
 
@@ -205,7 +205,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     # SQLite folds case for ASCII only; a search for Ångström should find ångström, as it does in PostgreSQL.
     connection.create_function("lower", 1, _lower, deterministic=True)
-    connection.create_function("week_hour", 2, week_hour, deterministic=True)  # SQLite knows no time zones
+    connection.create_function("local_hour", 2, local_hour, deterministic=True)  # SQLite knows no time zones
 
 
 def _prepare_postgresql(connection: Any, _: Any) -> None:

@@ -14,7 +14,7 @@ from flasktrack.errors import FlaskTrackError
 
 ORGANIZATION, ROLE = "org", "role"
 FILTER = ("from", "to", "actor", "actor_type", "action", "entity", "with_related", "entity_type", "outcome",
-          "credential", "on_behalf_of", "hours", "seq", "positions", "text")  # fmt: skip
+          "credential", "on_behalf_of", "ip", "hours", "seq", "positions", "text")  # fmt: skip
 SHARED = (ORGANIZATION, ROLE, *FILTER)
 
 Value = str | int | Iterable[str] | None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,9 +13,13 @@ import streamlit as st
 
 from flasktrack.core.record import ACTOR_TYPES
 from flasktrack.errors import InvalidFilter
+from flasktrack.insight.clock import clock
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import Questions, Totals
+from flasktrack.insight.week_hours import WORKING_HOURS, read_week_hours
+from flasktrack.ui import address
+from flasktrack.ui.cells import week
 from flasktrack.ui.figures import over_time, ranking
 from flasktrack.ui.filter_bar import set_filter
 from flasktrack.ui.loaders import ask
@@ -27,11 +31,32 @@ from flasktrack.ui.theme import is_dark
 MACHINES = tuple(kind for kind in ACTOR_TYPES if kind != "user")
 _ROW_HEIGHT = 31  # pixels, with the theme's font size
 _RANKED = 7  # bars of a ranking
+_TABLE = "table"  # in the address
 _HOURLY, _DAILY, _WEEKLY = timedelta(days=3), timedelta(days=200), timedelta(days=1000)
 
 
-def draw_figure(figure: go.Figure, key: str, alt: str, clicked: Callable[[Any], None] | None = None) -> None:
-    """Draw a figure; `clicked` is given the customdata of the point that somebody clicks. `alt` says what it shows."""
+class Numbers(NamedTuple):
+    """The table behind a figure: `frame` as it is drawn, and for each row the customdata of the figure's point."""
+
+    name: str
+    frame: pd.DataFrame
+    points: Sequence[Any]
+
+
+def draw_figure(
+    figure: go.Figure, key: str, alt: str, clicked: Callable[[Any], None] | None = None, numbers: Numbers | None = None
+) -> None:
+    """Draw a figure; `clicked` is given the customdata of the point that somebody clicks. `alt` says what it shows.
+
+    With `numbers`, the reader can have them as a table in the figure's place, where a click does the same; the
+    address says which figures are tables (`table`).
+    """
+    if numbers is not None:
+        as_table = numbers.name in address.values(_TABLE)
+        _head(figure, key, numbers.name, as_table=as_table)
+        if as_table:
+            _draw_numbers(numbers, key, int(figure.layout.height), clicked)
+            return
     config = {"displayModeBar": False}
     if clicked is None:
         st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
@@ -39,12 +64,38 @@ def draw_figure(figure: go.Figure, key: str, alt: str, clicked: Callable[[Any], 
 
     def changed() -> None:
         points = st.session_state[key].selection.points
-        if points:
+        if points and points[0]["customdata"] is not None:
             clicked(points[0]["customdata"])
 
     st.plotly_chart(
         figure, key=key, theme=None, on_select=changed, selection_mode="points", config=config, alt=alt
     )  # fmt: skip
+
+
+def _head(figure: go.Figure, key: str, name: str, *, as_table: bool) -> None:
+    """A figure's title, as the page's own text, and the way to its numbers and back."""
+    title = figure.layout.title.text or ""
+    figure.update_layout(title_text=None, margin_t=6, height=figure.layout.height - 30)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"head_{key}"):
+        st.html(f'<div style="font-size:14px">{title}</div>', width="stretch")
+        st.button(
+            "Figure" if as_table else "Table", key=f"table_{key}", type="tertiary", width="content",
+            help="Show the figure" if as_table else "Show the numbers behind the figure",
+            on_click=_toggle, args=(name,),
+        )  # fmt: skip
+
+
+def _toggle(name: str) -> None:
+    shown = address.values(_TABLE)
+    address.write(**{_TABLE: [other for other in shown if other != name] if name in shown else [*shown, name]})
+
+
+def _draw_numbers(numbers: Numbers, key: str, height: int, clicked: Callable[[Any], None] | None) -> None:
+    options: dict[str, Any] = {"height": table_height(len(numbers.frame), height)}
+    if clicked is None:
+        st.dataframe(numbers.frame, hide_index=True, **options)
+    else:
+        clickable_table(numbers.frame, f"numbers_{key}", lambda row: clicked(numbers.points[row]), **options)
 
 
 def filter_key(name: str, context: Context, chosen: RecordFilter) -> str:
@@ -97,6 +148,19 @@ def draw_ranking(context: Context, chosen: RecordFilter, column: Literal["action
         narrow_to(chosen, f"{column}s", data[0])
 
     draw_figure(figure, filter_key(column, context, chosen), title, narrow)
+
+
+def draw_week(context: Context, chosen: RecordFilter) -> None:
+    """Draw when in the week acts occurred; a click on an hour narrows the filter to it."""
+    counts = ask(context, clock, chosen, context.zone).week.groupby("week_hour", as_index=False)[["records"]].sum()
+    working = (read_week_hours(WORKING_HOURS, context.zone),)
+    figure = week(counts, context.zone.key, working, dark=is_dark())
+
+    def narrow(data: Any) -> None:
+        if data[0] is not None:  # an hour without records
+            narrow_to(chosen, "hours", str(read_week_hours(data[0], context.zone)))
+
+    draw_figure(figure, filter_key("week", context, chosen), "Records by weekday and hour", narrow)
 
 
 def of_kind(chosen: RecordFilter, kind: str) -> RecordFilter:

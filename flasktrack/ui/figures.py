@@ -22,7 +22,6 @@ from flasktrack.core.display import display
 from flasktrack.ui.text import number
 
 PERSON, MACHINE = "person", "machine"  # the values of the column `kind`
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 _KIND_WORDS = {PERSON: "people", MACHINE: "machines"}
 _STEPS = {
@@ -87,8 +86,9 @@ def over_time(frame: pd.DataFrame, step: str, zone: str, *, dark: bool, height: 
     for kind in (PERSON, MACHINE):
         rows = frame[frame["kind"] == kind]
         figure.add_bar(**_bars(rows, kind, step, getattr(colours, kind)))
-        word = f"{_KIND_WORDS[kind]} {int(rows['records'].sum()):,}"
-        heading.append(f'<span style="color:{getattr(colours, kind)}">■ {word}</span>')
+        if len(rows) or frame.empty:
+            word = f"{_KIND_WORDS[kind]} {int(rows['records'].sum()):,}"
+            heading.append(f'<span style="color:{getattr(colours, kind)}">■ {word}</span>')
     figure.update_layout(
         barmode="stack",
         title_text="   ".join(heading),
@@ -179,44 +179,6 @@ def ranking(
             "showgrid": False, "ticks": "", "tickfont": {"color": colours.text}, "title_text": None,
         },
     )  # fmt: skip
-    return figure
-
-
-def week(frame: pd.DataFrame, zone: str, *, dark: bool, height: int = 260) -> go.Figure:
-    """When in the week: records by weekday and hour in the organization's zone. `frame`: weekday, hour, records."""
-    colours = palette(dark=dark)
-    counts = [[0] * 24 for _ in WEEKDAYS]
-    for weekday, hour, records in frame[["weekday", "hour", "records"]].itertuples(index=False):
-        counts[int(weekday)][int(hour)] = int(records)
-    figure = _figure(dark=dark, height=height)
-    figure.add_heatmap(
-        z=counts,
-        x=list(range(24)),
-        y=list(range(7)),
-        xgap=1,
-        ygap=1,
-        zmin=0,
-        # A single record stands out from none.
-        colorscale=[[0, colours.low], [1e-6, colours.few], [1, colours.high]],
-        showscale=False,
-        hovertext=[
-            [f"{WEEKDAYS[day]} {hour:02}:00 to {hour:02}:59<br>{records:,} records" for hour, records in enumerate(row)]
-            for day, row in enumerate(counts)
-        ],
-        hoverinfo="text",
-    )
-    figure.update_layout(
-        title_text="Records by hour and weekday",
-        xaxis={"title_text": f"Hour of the day ({plotly_text(zone)})", "tickvals": list(range(0, 24, 3)), "ticks": ""},
-        yaxis={
-            "tickvals": list(range(7)),
-            "ticktext": list(WEEKDAYS),
-            "autorange": "reversed",
-            "title_text": None,
-            "ticks": "",
-        },
-    )
-    figure.update_layout(xaxis_showgrid=False, yaxis_showgrid=False)
     return figure
 
 

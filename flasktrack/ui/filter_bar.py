@@ -41,6 +41,7 @@ _LABELS = {
     "outcomes": "Outcome",
     "credentials": "Credential",
     "on_behalf_of": "On behalf of",
+    "ips": "Network address",
     "hours": "Hours",
 }
 
@@ -135,6 +136,7 @@ def _more(context: Context, chosen: RecordFilter) -> None:
         _several(context, chosen, "entities", _entities(context), new="Or type sample:S-0042")
         _several(context, chosen, "credentials", {}, new="Type tok_4f1c")
         _several(context, chosen, "on_behalf_of", {}, new="Type user:u-17")
+        _several(context, chosen, "ips", {}, new="Type 192.0.2.17")
         related = _show("with_related", chosen.with_related)
         st.checkbox(
             "Records that relate to the entity, too", key=related, disabled=not chosen.entities,

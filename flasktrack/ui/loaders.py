@@ -23,15 +23,16 @@ def ask(
 ) -> Answer:
     """The answer to one of the questions of `insight`, as `ask(context, Questions.totals, chosen)`.
 
-    The caller gets a copy of its own.
+    A question is a method of Questions, or a function that is given them first. The caller gets a copy of its own.
     """
     place = context.copy.engine.url.render_as_string(hide_password=True)
     newest = context.copy.take_in(context.organization.id).last_hash.hex()  # tells two databases apart, too
-    return cast(Answer, _ask(context, place, context.organization.id, newest, question.__name__, args, kwargs))
+    name = f"{question.__module__}.{question.__qualname__}"
+    return cast(Answer, _ask(context, question, place, context.organization.id, newest, name, args, kwargs))
 
 
 @st.cache_data(max_entries=300, ttl=600, show_spinner=False)
 def _ask(
-    _context: Context, place: str, organization_id: str, newest: str, question: str, args: Any, kwargs: Any
+    _context: Context, _question: Any, place: str, organization_id: str, newest: str, name: str, args: Any, kwargs: Any
 ) -> Any:
-    return getattr(Questions(_context.copy, organization_id), question)(*args, **kwargs)
+    return _question(Questions(_context.copy, organization_id), *args, **kwargs)

@@ -10,14 +10,13 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.ui.charts import (
     clickable_table,
-    draw_figure,
     draw_over_time,
     draw_ranking,
+    draw_week,
     filter_key,
     narrow_to,
     table_height,
 )
-from flasktrack.ui.figures import week
 from flasktrack.ui.filter_bar import filter_bar
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
@@ -25,7 +24,6 @@ from flasktrack.ui.record_table import records
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import pair
 from flasktrack.ui.text import count
-from flasktrack.ui.theme import is_dark
 from flasktrack.ui.times import minute, minutes
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 
@@ -43,10 +41,7 @@ def main() -> None:
         with over_time:
             draw_over_time(context, chosen, totals)
         with hours:
-            figure = week(
-                ask(context, Questions.hours, chosen, context.zone), context.zone.key, dark=is_dark(), height=250
-            )
-            draw_figure(figure, filter_key("week", context, chosen), "Records by weekday and hour")
+            draw_week(context, chosen)
         if len(found) > 1:
             _table(context, chosen, found)
         actions, entity_types = st.columns(2)

@@ -71,6 +71,11 @@ _SECTIONS: tuple[Any, ...] = (
     ["ÖLBAD", {"Größe": 0.5}],
     "x_y",
 )
+_WITH_IP: dict[int, Any] = {  # by the number of the event
+    2: {"ip": "192.0.2.7"},
+    5: {"ip": "192.0.2.77", "inner": {"ip": "192.0.2.7"}},
+    8: {"ip": 7, "forwarded": ["192.0.2.7"]},
+}
 CREDENTIALS = (None, "tok_1", "TOK_1")
 ON_BEHALF_OF = (None, "user:u-1", "user:u:2", None, "user:U-1")
 REASONS = (None, "late ENTRY", "re-measured: 7_ml", "Übertrag", "100 % sure", r"see \\server\a", "")
@@ -129,7 +134,7 @@ def _events(seed: int) -> list[Event]:
                 on_behalf_of=ON_BEHALF_OF[len(events) % 5],
                 before=choose.choice(_SECTIONS),
                 after=choose.choice(_SECTIONS),
-                context=choose.choice(_SECTIONS),
+                context=_WITH_IP.get(len(events), choose.choice(_SECTIONS)),
                 record_id=str(uuid.UUID(int=len(events) + 1)),  # the same in both organizations
             )
         )
@@ -158,6 +163,7 @@ def meets(row: Row, chosen: RecordFilter) -> bool:
         and _any(chosen.entities, *entities)
         and _any(chosen.credentials, event.credential_id)
         and _any(chosen.on_behalf_of, event.on_behalf_of)
+        and _any(chosen.ips, event.context.get("ip") if isinstance(event.context, dict) else None)
         and (
             not chosen.hours
             or any(_within(event.occurred_at, *hours) for hours in map(HOUR_SPANS.get, chosen.hours) if hours)

@@ -61,6 +61,8 @@ ONE_FIELD: list[dict[str, Any]] = [
     {"credentials": ("tok_1",)},
     {"credentials": ("tok_1", "TOK_1", "tok_2")},
     {"on_behalf_of": ("user:u:2",)},
+    {"ips": ("192.0.2.7",)},
+    {"ips": ("192.0.2.7", "192.0.2.77", "7")},
     *({"hours": (name,)} for name in HOUR_SPANS),
     {"hours": tuple(HOUR_SPANS)},
     {"seq_first": 17},

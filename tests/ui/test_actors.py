@@ -11,6 +11,7 @@ import pytest
 
 from flasktrack.core.times import parse_time
 from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.week_hours import DAYS
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
 from tests.ui.app import OpenApp
@@ -57,10 +58,14 @@ def test_work_at_night_shows_in_the_week(open_app: OpenApp, lab_url: str, ledger
     ]
     expected = Counter((act.weekday(), act.hour) for act in acts)
     app = open_app(lab_url, "actors", org=THERE, actor="user:u-32")
-    counts = app.figure("week")["data"][0]["z"]
-    drawn = {(day, hour): counts[day][hour] for day in range(7) for hour in range(24) if counts[day][hour]}
-    assert drawn == dict(expected)
-    assert sum(number for (_, hour), number in drawn.items() if hour == 3) >= 4
+    (cells,) = app.figure("week")["data"]
+    hours = [data for (data,) in cells["customdata"] if data]
+    assert set(hours) == {f"{DAYS[day]}:{hour}" for day, hour in expected}
+    night = next(hour for hour in hours if hour.endswith(":3"))
+    app.click_point("week", [night])
+    assert app.params["hours"] == [f"{night}@America/Los_Angeles"]
+    assert app.counted == expected[DAYS.index(night[:3]), 3] >= 4
+    assert all(" 03:" in time for time in app.table("records_")["time"])
 
 
 def test_people_and_machines_are_told_apart(open_app: OpenApp, lab_url: str) -> None:

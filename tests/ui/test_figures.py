@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flasktrack.core.finding import Finding
+from flasktrack.insight.week_hours import read_week_hours
 from flasktrack.store.verifications import Verification
+from flasktrack.ui.cells import matrix, week
 from flasktrack.ui.coverage import coverage
-from flasktrack.ui.figures import DARK, LIGHT, Act, over_time, palette, plotly_text, ranking, timeline, week
+from flasktrack.ui.figures import DARK, LIGHT, Act, over_time, palette, plotly_text, ranking, timeline
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HTML = "<b>bold</b> <a href='https://example.org'>x</a> & <script>"
@@ -76,11 +78,30 @@ def test_a_ranking_keeps_its_order_and_leads_to_its_values() -> None:
 
 
 def test_the_week_puts_each_count_into_its_hour() -> None:
-    made = pd.DataFrame([(0, 9, 5), (6, 23, 2)], columns=["weekday", "hour", "records"])
-    (cells,) = week(made, "Europe/Berlin", dark=False).data
-    assert (cells.z[0][9], cells.z[6][23]) == (5, 2)
-    assert sum(map(sum, cells.z)) == 7
-    assert "Sun 23:00 to 23:59" in cells.hovertext[6][23]
+    made = pd.DataFrame([(9, 5), (167, 2)], columns=["week_hour", "records"])
+    figure = week(made, "Europe/Berlin", (read_week_hours("mon-fri:7-19", BERLIN),), dark=False)
+    (cells,) = figure.data
+    shown = {
+        (x, base): (data, words)
+        for x, base, (data,), words in zip(
+            cells.x, map(round, cells.base), cells.customdata, cells.hovertext, strict=True
+        )
+    }
+    assert len(shown) == 168
+    assert shown[9, 0] == ("mon:9", "Mon 09:00 to 09:59<br>5 records")
+    assert shown[23, 6] == ("sun:23", "Sun 23:00 to 23:59, off-hours<br>2 records")
+    assert [data for data, _ in shown.values() if data] == ["mon:9", "sun:23"]  # of nothing there is nothing to show
+    assert "off-hours 2 (29%)" in figure.layout.title.text
+    (outline,) = figure.layout.shapes
+    assert (outline.x0, outline.x1, outline.y0, outline.y1) == (6.5, 18.5, -0.5, 4.5)
+
+
+def test_a_matrix_counts_each_pair_once_and_leads_to_it() -> None:
+    figure = matrix([("create", "sample", 7, "a"), ("delete", "file", 9, "b")], "What", "On", "Action", dark=False)
+    (cells,) = figure.data
+    assert list(zip(cells.x, map(round, cells.base), cells.text, strict=True)) == [(1, 1, "7"), (0, 0, "9")]
+    assert [list(data) for data in cells.customdata] == [["a"], ["b"]]
+    assert list(figure.layout.yaxis.ticktext) == ["delete", "create"]
 
 
 def act(seq: int, action: str = "update", kind: str = "person", marked: str = "") -> Act:
@@ -155,7 +176,8 @@ def figures_of(text: str, *, dark: bool) -> list[go.Figure]:
         ranking([(text, 3, text)], text, dark=dark),
         timeline([Act(1, 1, datetime(2026, 11, 2, 9, tzinfo=BERLIN), text, text, "person", text)], text, dark=dark),
         over_time(frame(("2026-11-02T00:00:00Z", "person", 3)), "day", text, dark=dark),
-        week(pd.DataFrame([(0, 9, 5)], columns=["weekday", "hour", "records"]), text, dark=dark),
+        week(pd.DataFrame([(9, 5)], columns=["week_hour", "records"]), text, (), dark=dark),
+        matrix([(text, text, 3, text)], text, text, text, dark=dark),
         coverage(verification(5, *found), 5, found, dark=dark),
     ]
 
