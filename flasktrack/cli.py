@@ -19,6 +19,7 @@ from flasktrack.cli_common import answer as _answer
 from flasktrack.cli_common import database as _database
 from flasktrack.cli_export import add_export_commands
 from flasktrack.cli_keys import add_key_commands
+from flasktrack.cli_package import add_package_commands
 from flasktrack.cli_timestamp import add_timestamp_commands
 from flasktrack.cli_witness import add_witness_commands
 from flasktrack.errors import FlaskTrackError, KeyringError
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add_chain_commands(command)
 
     add_export_commands(command)
+    add_package_commands(command)
     return parser
 
 

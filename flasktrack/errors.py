@@ -103,6 +103,10 @@ class ExportFailed(FlaskTrackError):
     """An export that could not be written; nothing half-written is left behind."""
 
 
+class Unsealed(ExportFailed):
+    """Evidence of records that no checkpoint covers yet: seal first."""
+
+
 class SettingsError(FlaskTrackError):
     """An environment variable or option with an unusable value."""
 

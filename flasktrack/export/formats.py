@@ -80,6 +80,12 @@ FORMATS = {
             "flasktrack.export.parquet_table",
             frozenset({COLUMNS}),
         ),
+        ExportFormat(
+            "evidence", "Evidence package", "zip",
+            "For an inspector: signed, with proofs, and checkable by itself in a browser or with Python.",
+            "flasktrack.export.evidence",
+            frozenset({WITHHELD}),
+        ),
     )
 }  # fmt: skip
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import TemporaryFile
+from typing import BinaryIO, cast
 
 from flasktrack.errors import ExportFailed
 from flasktrack.store.durable import synchronize_folder
@@ -52,6 +53,48 @@ class NewFile:
 
     def flush(self) -> None:
         """Nothing yet: libraries call this, and what counts is on the disk at the end."""
+
+    @contextmanager
+    def scratch(self) -> Iterator[Scratch]:
+        """A place for what is needed to make the file, in its folder, where there should be room.
+
+        It has no name, and is gone at the end of the block, or when the process ends. Raises ExportFailed.
+        """
+        try:
+            stream = TemporaryFile(dir=self._path.parent)  # noqa: SIM115 (closed below)
+        except OSError as problem:
+            raise _cannot_write(self._path, problem) from None
+        try:
+            yield Scratch(self._path, cast("BinaryIO", stream))
+        finally:
+            with suppress(OSError):  # a full disk refuses what is still buffered, once more
+                stream.close()
+
+
+class Scratch:
+    """Bytes that are written once and then read, as often as wanted."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path = path
+        self._stream = stream
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append bytes. Raises ExportFailed where the disk won't take them."""
+        try:
+            self._stream.write(data)
+        except OSError as problem:
+            raise _cannot_write(self._path, problem) from None
+        self.size += len(data)
+
+    def parts(self) -> Iterator[bytes]:
+        """All of it, from the beginning. Raises ExportFailed where the disk won't take or give it."""
+        try:
+            self._stream.seek(0)
+            while part := self._stream.read(_BUFFER):
+                yield part
+        except OSError as problem:
+            raise _cannot_write(self._path, problem) from None
 
 
 @contextmanager

@@ -106,6 +106,10 @@ class StoredTree:
         start = index << between
         return fold([self._node(level - between, position) for position in range(start, start + (1 << between))])
 
+    def nodes(self, level: int, block: int) -> list[bytes]:
+        """All nodes of a full block at a stored level."""
+        return [self._node(level, position) for position in range(block * BLOCK, (block + 1) * BLOCK)]
+
     def _node(self, level: int, position: int) -> bytes:
         """A node of a stored level, or a record's hash."""
         number = position // BLOCK
