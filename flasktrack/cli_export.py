@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from flasktrack.cli_common import NOBODY, SOUND, actor, add_progress, answer, database, progress_report
@@ -47,6 +48,10 @@ def add_export_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     filters.add_argument("--positions", metavar="N,A-B,...", help="single positions, such as 3,7,12-14")
     filters.add_argument("--text", metavar="WORDS", help="records that hold all these words")
 
+    run = command("run-export", _run_export, "write an export that the page Exports was asked for")
+    run.add_argument("--organization", metavar="ID", required=True)
+    run.add_argument("--id", metavar="ID", required=True, help="of the export")
+
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
@@ -55,6 +60,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _export(options: argparse.Namespace) -> int:
     from flasktrack.cli_chain import trust_from
     from flasktrack.export.exporting import export_records
+    from flasktrack.export.running import record_export
     from flasktrack.export.selection import ExportOptions
     from flasktrack.insight.filter import RecordFilter
     from flasktrack.store.organizations import check_time_zone, get_organization
@@ -71,9 +77,11 @@ def _export(options: argparse.Namespace) -> int:
             requested_by=options.by,
             trust=trust_from(Settings.from_environment()),
         )
+        on_record = partial(record_export, engine, options.organization, options.format, asked)
         result = export_records(
-            engine, options.organization, chosen, options.format, options.output, options=asked, progress=progress
-        )
+            engine, options.organization, chosen, options.format, options.output, options=asked, progress=progress,
+            keep=None if options.by == NOBODY else on_record,
+        )  # fmt: skip
     document = {
         "organization_id": options.organization,
         "format": options.format,
@@ -82,6 +90,18 @@ def _export(options: argparse.Namespace) -> int:
         "sha256": result.sha256,
     }
     answer(options, document, f"{result.records:,} records written to {result.path} (SHA-256 {result.sha256})")
+    return SOUND
+
+
+def _run_export(options: argparse.Namespace) -> int:
+    from flasktrack.cli_chain import trust_from
+    from flasktrack.export.running import run_export
+
+    settings = Settings.from_environment()
+    with database(options) as engine:
+        result = run_export(engine, options.organization, options.id, settings, trust_from(settings))
+    document = {"organization_id": options.organization, "id": options.id, "records": result.records}
+    answer(options, document, f"{result.records:,} records written to {result.path}")
     return SOUND
 
 

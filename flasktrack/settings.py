@@ -15,6 +15,7 @@ HOME = Path(__file__).resolve().parent.parent
 DATA = HOME / "data"
 DEFAULT_DATABASE_URL = f"sqlite:///{DATA / 'flasktrack.db'}"
 DEFAULT_KEY_DIR = DATA / "keys"
+DEFAULT_EXPORT_DIR = DATA / "exports"
 DEFAULT_DEPLOYMENT = "flasktrack.local"
 
 # A key's name has at most 255 bytes; a slash and an organization's id of up to 63 characters follow.
@@ -42,6 +43,10 @@ class Settings:
     """Certificates (PEM) under which time stamps are believed."""
     analytics_url: str | None = field(default=None, repr=False)
     """Where the columnar copy lies that pages count from; None for a DuckDB file of its own."""
+    export_dir: Path = DEFAULT_EXPORT_DIR
+    """Where files of the page Exports are kept."""
+    export_kept: timedelta = timedelta(days=7)
+    """For how long."""
 
     def __post_init__(self) -> None:
         if not _DEPLOYMENT.fullmatch(self.deployment):
@@ -61,6 +66,8 @@ class Settings:
             key_passphrase=environment.get("FLASKTRACK_KEY_PASSPHRASE") or None,
             anchor_dir=Path(anchors).expanduser() if anchors else None,
             deployment=environment.get("FLASKTRACK_DEPLOYMENT") or DEFAULT_DEPLOYMENT,
+            export_dir=Path(environment.get("FLASKTRACK_EXPORT_DIR") or DEFAULT_EXPORT_DIR).expanduser(),
+            export_kept=parse_duration(environment.get("FLASKTRACK_EXPORT_KEPT") or "7d"),
             tsa_cert=Path(tsa_cert).expanduser() if tsa_cert else None,
             analytics_url=environment.get("FLASKTRACK_ANALYTICS_URL") or None,
             verify_within=parse_duration(environment.get("FLASKTRACK_VERIFY_WITHIN") or "7d"),

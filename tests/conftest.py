@@ -55,9 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def keys_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests, and what they start, make their keys in a folder of their own, under the settings' defaults."""
+    """Tests, and what they start, have keys and exports in a folder of their own, under the settings' defaults."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FLASKTRACK_KEY_DIR", str(tmp_path_factory.mktemp("deployment") / "keys"))
+        environment.setenv("FLASKTRACK_EXPORT_DIR", str(tmp_path_factory.mktemp("deployment") / "exports"))
         for name in ("KEY_PASSPHRASE", "ANCHOR_DIR", "DEPLOYMENT", "TSA_CERT"):
             environment.delenv(f"FLASKTRACK_{name}", raising=False)
         yield

@@ -38,6 +38,8 @@ def test_every_setting_comes_from_its_variable() -> None:
         "FLASKTRACK_SEAL_WITHIN": "90m",
         "FLASKTRACK_TSA_CERT": "~/tsa.pem",
         "FLASKTRACK_ANALYTICS_URL": "duckdb:////srv/copy.duckdb",
+        "FLASKTRACK_EXPORT_DIR": "~/exports",
+        "FLASKTRACK_EXPORT_KEPT": "12h",
     }
     expected = Settings(
         "sqlite:///x.db",
@@ -49,6 +51,8 @@ def test_every_setting_comes_from_its_variable() -> None:
         timedelta(minutes=90),
         Path.home() / "tsa.pem",
         "duckdb:////srv/copy.duckdb",
+        Path.home() / "exports",
+        timedelta(hours=12),
     )
     assert Settings.from_environment(environment) == expected
     assert set(environment) == variables()

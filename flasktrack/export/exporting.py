@@ -6,6 +6,7 @@ export began, and the file appears under its name when it is whole.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,19 @@ from flasktrack.store.reader import Ledger
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """A file that was written: where it is, how many records it holds, and its SHA-256 in hex."""
+    """A file that was written: where it is, how many records it holds, its SHA-256 in hex, its size.
+
+    `counted` is the filter with its upper end.
+    """
 
     path: Path
     records: int
     sha256: str
+    bytes: int
+    counted: RecordFilter
+
+
+Keep = Callable[[ExportResult], None]
 
 
 def export_records(
@@ -36,9 +45,14 @@ def export_records(
     path: Path,
     *,
     options: ExportOptions,
+    announced: int | None = None,
     progress: Progress | None = None,
+    keep: Keep | None = None,
 ) -> ExportResult:
     """Write the records that a filter selects to a new file, by position, in one of the formats of `export.formats`.
+
+    `announced` is how many were counted before, where they were. `keep` is told of the result when the whole file is on
+    the disk, before it gets its name: where that raises, there is none.
 
     Raises UnknownOrganization, and ExportFailed where the file exists or can't be written, or where records vanished
     from the database meanwhile. After any error there is no file.
@@ -46,7 +60,13 @@ def export_records(
     chosen_format = format_named(format)
     chosen_format.check(options)
     with Selection(Ledger(engine, organization_id), chosen, progress) as selection, new_file(path) as file:
+        if announced is not None:
+            selection.expect(announced)
         chosen_format.write(selection, options, file)
         if not selection.whole:
             raise ExportFailed(f"The format {format} left records out.", "Please report it. Nothing was left behind.")
-    return ExportResult(path, selection.total, file.sha256)
+        result = ExportResult(path, selection.total, file.sha256, file.bytes, selection.counted)
+        if keep is not None:
+            file.synchronize()
+            keep(result)
+    return result

@@ -32,6 +32,7 @@ class NewFile:
         self._path = path
         self._stream = stream
         self._digest = sha256()
+        self.bytes = 0
 
     @property
     def sha256(self) -> str:
@@ -47,7 +48,17 @@ class NewFile:
         """Append bytes, and return how many, as files do. Raises ExportFailed where the disk won't take them."""
         self._digest.update(data)
         try:
-            return self._stream.write(data)
+            written = self._stream.write(data)
+        except OSError as problem:
+            raise _cannot_write(self._path, problem) from None
+        self.bytes += written
+        return written
+
+    def synchronize(self) -> None:
+        """Put on the disk what was written. Raises ExportFailed."""
+        try:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
         except OSError as problem:
             raise _cannot_write(self._path, problem) from None
 
@@ -114,7 +125,7 @@ def new_file(path: Path) -> Iterator[NewFile]:
         try:
             file = NewFile(path, stream)
             yield file
-            _synchronize(path, stream)
+            file.synchronize()
         finally:
             with suppress(OSError):  # a full disk refuses what is still buffered, once more
                 stream.close()
@@ -134,14 +145,6 @@ def _check_free(path: Path) -> None:
         raise _cannot_write(path, problem) from None
     else:
         raise _exists(path)
-
-
-def _synchronize(path: Path, stream: BinaryIO) -> None:
-    try:
-        stream.flush()
-        os.fsync(stream.fileno())
-    except OSError as problem:
-        raise _cannot_write(path, problem) from None
 
 
 def _publish(unfinished: Path, path: Path) -> None:

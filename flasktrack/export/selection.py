@@ -55,6 +55,11 @@ class Selection:
     def __exit__(self, *_: object) -> None:
         self._open.close()  # or an error's traceback would keep a database's read transaction open
 
+    def expect(self, announced: int) -> None:
+        """Raise ExportFailed where other than the announced number of records was counted."""
+        if self.total != announced:
+            raise _changed(announced, f"{self.total:,}")
+
     def records(self, *, progress: bool = True) -> Iterator[CheckedRecord]:
         """Every record by position, in constant memory; may be asked again. Reports its progress unless told not to.
 
@@ -73,13 +78,16 @@ class Selection:
                     break
                 yield checked
         if read != self.total:
-            more = f"{'more than ' * (read > self.total)}{min(read, self.total):,}"
-            raise ExportFailed(
-                f"{self.total:,} records met the filter when the export began, but {more} were there to be written.",
-                "Somebody changed the database meanwhile: run a verification. Nothing was left behind.",
-            )
+            raise _changed(self.total, f"{'more than ' * (read > self.total)}{min(read, self.total):,}")
         self.whole = True
         report(read, self.total)
+
+
+def _changed(announced: int, there: str) -> ExportFailed:
+    return ExportFailed(
+        f"{announced:,} records met the filter when the export began, but {there} were there to be written.",
+        "Somebody changed the database meanwhile: run a verification. Nothing was left behind.",
+    )
 
 
 def count_selected(ledger: Ledger, chosen: RecordFilter) -> tuple[RecordFilter, int]:

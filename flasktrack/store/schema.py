@@ -7,6 +7,7 @@
          +--1:n-- checkpoint                             (what was signed)
          +--1:n-- tree_node                              (interior hashes of the Merkle tree, to be made anew at will)
          +--1:n-- verification                           (what was checked, and found)
+         +--1:n-- export, saved_filter                   (what left, or is being written; filters by name)
          +--1:n-- organization_setting                   (what is set, and which record says so)
 
 There are no foreign keys between them: the verification has to read whatever an insider left behind, and a
@@ -191,4 +192,39 @@ organization_setting = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
     Column("seq", Position, nullable=False),
+)
+
+export = Table(
+    "export",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("requested_at", Time, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("records", Position, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("written", Position, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("bytes", Position),
+    Column("sha256", Text),
+    Column("seq", Position),
+    Column("expires_at", Time),
+    Column("problem", Text),
+    Index("ix_export_organization", "organization_id", "requested_at"),
+)
+
+saved_filter = Table(
+    "saved_filter",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    # Whose it is, as type:id; empty for one that the organization shares.
+    Column("owner", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("filter", Text, nullable=False),
+    Column("saved_at", Time, nullable=False),
+    Column("saved_by", Text, nullable=False),
 )

@@ -1,77 +1,139 @@
-"""Files for a reader to take away: kept on disk for a day, streamed from there, and gone when the app ends in order.
+"""Files for a reader to take away, streamed from disk: at an address that is a secret, ends soon, and is one reader's.
 
-An app that is killed leaves them in the machine's folder for temporary files.
-
-Streamlit's own download button holds the whole file in memory. The address of a file is a secret of 256 bits, which
-only the page that made it shows.
+Streamlit's own download button holds the whole file in memory. An address here is 256 random bits, good for an hour,
+for the browser whose page showed it, and for one export; each download is a record in the chain.
 """
 
 from __future__ import annotations
 
 import secrets
-import shutil
-import tempfile
-import time
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import streamlit as st
+from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
+from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_NAME
 
-_PATH = "/download"
-_KEPT = 86_400  # seconds
+from flasktrack.core.times import utc_now
+from flasktrack.errors import ChainBroken, FlaskTrackError
+from flasktrack.store.engine import writing
+from flasktrack.store.exports import Export, append_act, find_export
+from flasktrack.ui.session import Context
+
+PATH = "/download"
+GOOD_FOR = timedelta(hours=1)
+_RENEWED = timedelta(minutes=30)  # an address that a page shows is good for as long at least
+_SESSION = "download_addresses"
+
+
+@dataclass(slots=True)
+class Grant:
+    """Leave to download one export: whose it is, until when, and whether a download of it is on record."""
+
+    engine: Engine
+    organization_id: str
+    export_id: str
+    principal: str
+    browser: str | None
+    until: datetime
+    recorded: bool = False
 
 
 class Downloads:
-    """The files that can be downloaded now."""
+    """The addresses that are good now."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="flasktrack-exports-")
-        self._files: dict[str, Path] = {}
+        self._lock = threading.Lock()
+        self._grants: dict[str, Grant] = {}
 
-    def new_file(self, name: str) -> Path:
-        """A place to write a file to; `name` is what the reader's computer will call it. Old files go.
-
-        Raises OSError where there is no room.
-        """
-        place = Path(self._folder.name)
-        place.mkdir(exist_ok=True)  # who cleans up temporary files may have taken it
-        for folder in place.iterdir():
-            if time.time() - folder.stat().st_mtime > _KEPT:
-                shutil.rmtree(folder, ignore_errors=True)
-        return Path(tempfile.mkdtemp(dir=place)) / name
-
-    def offer(self, file: Path) -> str:
-        """Make a file available, and return its address on this server."""
+    def grant(self, grant: Grant) -> str:
+        """A new address for it. Addresses whose time is over go."""
         token = secrets.token_urlsafe(32)
-        self._files[token] = file
+        with self._lock:
+            now = utc_now()
+            self._grants = {name: kept for name, kept in self._grants.items() if kept.until > now}
+            self._grants[token] = grant
         base = str(st.get_option("server.baseUrlPath")).strip("/")
-        return f"{f'/{base}' if base else ''}{_PATH}/{token}"
+        return f"{f'/{base}' if base else ''}{PATH}/{token}"
 
-    def find(self, token: str) -> Path | None:
-        """The file of an address; None where there is none (any more)."""
-        return self._files.get(token)
-
-    def withdraw(self, file: Path) -> None:
-        """Delete a file that nobody needs any more, and what was written of it."""
-        self._files = {token: kept for token, kept in self._files.items() if kept != file}
-        shutil.rmtree(file.parent, ignore_errors=True)
+    def find(self, token: str, browser: str | None) -> Grant | None:
+        """What an address is good for; None where its time is over, or another browser asks."""
+        grant = self._grants.get(token)
+        if grant is None or grant.until <= utc_now() or (grant.browser is not None and grant.browser != browser):
+            return None
+        return grant
 
 
 @st.cache_resource(show_spinner=False)
 def downloads() -> Downloads:
-    """The one place for files; it lasts as long as the app."""
+    """The one list of addresses; it lasts as long as the app."""
     return Downloads()
 
 
-async def _send(request: Request) -> Response:
-    file = downloads().find(request.path_params["token"])
-    if file is None or not file.exists():
-        return PlainTextResponse("This file is no longer here. Make the export again.", status_code=404)
+def download_address(context: Context, about: Export) -> str:
+    """Where this session can download an export: the same address until its time is half over."""
+    known: dict[tuple[str, str], tuple[str, datetime]] = st.session_state.setdefault(_SESSION, {})
+    key = context.principal, about.id
+    now = utc_now()
+    if key not in known or known[key][1] < now + _RENEWED:
+        until = now + GOOD_FOR
+        browser = browser_of(st.context.cookies)
+        grant = Grant(context.engine, context.organization.id, about.id, context.principal, browser, until)
+        known[key] = downloads().grant(grant), until
+    return known[key][0]
+
+
+def browser_of(cookies: Mapping[str, str]) -> str | None:
+    """What tells a browser from others: the secret in the cookie that Streamlit gives each; None without one.
+
+    The cookie's text is masked anew each time; what it masks stays.
+    """
+    try:
+        token, _ = decode_xsrf_token_string(cookies.get(XSRF_COOKIE_NAME) or "")
+    except ValueError:
+        return None
+    return None if token is None else token.hex()
+
+
+def _send(request: Request) -> Response:
+    grant = downloads().find(request.path_params["token"], browser_of(request.cookies))
+    if grant is None:
+        return _refuse(404, "This address is not good any more, or not for this browser. Open the page Exports again.")
+    about = find_export(grant.engine, grant.organization_id, grant.export_id)
+    if about is None or not about.downloadable or not Path(about.file).is_file():
+        return _refuse(404, "This file is no longer here. Make the export again.")
+    try:
+        _record(request, grant, about)
+    except FlaskTrackError as problem:
+        return _refuse(503, f"The download can't be recorded, so it is not given out. {problem}")
+    file = Path(about.file)
     return FileResponse(
         file, filename=file.name, content_disposition_type="attachment", headers={"Cache-Control": "no-store"}
     )
 
 
-ROUTES: list[BaseRoute] = [Route(f"{_PATH}/{{token}}", _send)]
+def _record(request: Request, grant: Grant, about: Export) -> None:
+    """Record the download: each that begins with the first byte, and one that goes on where none began."""
+    wanted = request.headers.get("range", "bytes=0-")
+    if request.method != "GET" or (grant.recorded and not wanted.startswith("bytes=0-")):
+        return
+    try:
+        with writing(grant.engine) as connection:
+            append_act(connection, grant.organization_id, "download", grant.principal, about)
+    except ChainBroken:  # of all chains, one that was altered must be possible to take away
+        return
+    grant.recorded = True
+
+
+def _refuse(status: int, why: str) -> Response:
+    return PlainTextResponse(why, status_code=status)
+
+
+ROUTES: list[BaseRoute] = [Route(f"{PATH}/{{token}}", _send)]

@@ -13,10 +13,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine
 
+from flasktrack.errors import FlaskTrackError
 from flasktrack.settings import HOME
 
 
@@ -24,12 +27,6 @@ class Job:
     """A running or finished command. `checked` of `total` records are done; `total` is 0 until it is known."""
 
     def __init__(self, engine: Engine, *arguments: str) -> None:
-        paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {
-            # Not an argument: whoever lists this machine's processes would read the password.
-            "FLASKTRACK_DATABASE_URL": engine.url.render_as_string(hide_password=False),
-            "PYTHONPATH": os.pathsep.join(paths),
-        }
         self.checked = 0
         self.total = 0
         self.cancelled = False
@@ -41,8 +38,8 @@ class Job:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "flasktrack", *arguments, "--json", "--progress"],
-                env=environment, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.PIPE, text=True,
-                errors="replace",
+                env=_environment(engine), stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.PIPE,
+                text=True, errors="replace",
             )  # fmt: skip
         except OSError as problem:  # no memory, too many processes, more arguments than the system takes
             self._output.close()
@@ -90,6 +87,37 @@ class Job:
         if self.answer is None:
             silent = f"It ended without {'an answer' if written else 'a word'} (exit status {status})."
             self.problem = said.removeprefix("flasktrack: ") or silent
+
+
+def run_beside(engine: Engine, ended: Callable[[str], None], *arguments: str) -> None:
+    """Run a command that outlives this app, should it end, and tells nobody but the database how it fares.
+
+    Where it fails, or can't be started, `ended` is told in a sentence, from a thread.
+    """
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flasktrack", *arguments], env=_environment(engine), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    except OSError as problem:
+        ended(f"It could not be started: {problem.strerror or problem}.")
+        return
+
+    def wait() -> None:
+        if (status := process.wait()) != 0:
+            with suppress(FlaskTrackError):  # the database is gone, and with it who would be told
+                ended(f"It ended without a word (exit status {status}). Nothing was kept.")
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _environment(engine: Engine) -> dict[str, str]:
+    paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {
+        # Not an argument: whoever lists this machine's processes would read the password.
+        "FLASKTRACK_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
 
 
 def _object(written: bytes) -> dict[str, Any] | None:

@@ -1,148 +1,125 @@
-"""Make an export: exactly the records that were counted, written beside the app, then offered for download."""
+"""Make an export: exactly the records that were counted, written by a process beside the app.
+
+The page may be left meanwhile: a row in the database says how far an export is, to any session.
+"""
 
 from __future__ import annotations
-
-import threading
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Literal
 
 import streamlit as st
 
 from flasktrack.core.display import display
-from flasktrack.export.formats import FORMATS, format_named
-from flasktrack.export.selection import count_selected
+from flasktrack.core.record import SECTIONS
+from flasktrack.errors import FlaskTrackError
+from flasktrack.export.columns import COLUMNS
+from flasktrack.export.formats import COLUMNS as TAKES_COLUMNS
+from flasktrack.export.formats import FORMATS, WITHHELD, ExportFormat, format_named
+from flasktrack.export.running import ask_for_export
+from flasktrack.export.selection import ExportOptions, count_selected
 from flasktrack.insight.filter import RecordFilter
+from flasktrack.settings import Settings
+from flasktrack.store.engine import writing
+from flasktrack.store.exports import (
+    CANCELLING,
+    FAILED,
+    UNDER_WAY,
+    Export,
+    cancel_export,
+    list_exports,
+    settle_export,
+)
+from flasktrack.store.organizations import check_time_zone
 from flasktrack.store.reader import Ledger
-from flasktrack.ui.downloads import downloads
-from flasktrack.ui.jobs import Job
+from flasktrack.ui import address
+from flasktrack.ui.jobs import run_beside
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count, literal
 
-MOST_AT_ONCE = 4
-"""Exports that are made at the same time, all sessions together: each keeps a processor busy."""
-_EVERY = 0.5  # seconds between two looks at the progress
-_PATIENCE = 5.0  # seconds for an export to end that was cancelled
-_STATE, _REFUSED = "export", "export_refused"
-
-
-@dataclass(slots=True)
-class _Export:
-    """An export of this session: what was asked for, and the process that writes it."""
-
-    organization_id: str
-    said: str
-    records: int
-    file: Path
-    job: Job
-    address: str | None = None
-
-
-class _Exports:
-    """The exports that are being made, whoever asked for them."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.jobs: list[Job] = []
-
-
-@st.cache_resource(show_spinner=False)
-def _exports() -> _Exports:
-    return _Exports()
+OPENED = "export"
+"""The parameter that says which export the page shows in detail."""
+_EVERY = 1.0  # seconds between two looks at the progress
+_REFUSED, _SEEN = "export_refused", "exports_under_way"
 
 
 def make_export(context: Context, chosen: RecordFilter) -> None:
-    """Draw what will be written, the choice of a format, the button, and what came of it."""
+    """Draw what will be written, the choice of a format with its options, and the button."""
     counted, records = count_selected(Ledger(context.engine, context.organization.id), chosen)
     st.text(f"{count(records, 'record')} will be written: {display(chosen.describe(context.zone))}")
-    made: _Export | None = st.session_state.get(_STATE)
-    running = made is not None and made.job.running
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        format_ = st.segmented_control(
+        name = st.segmented_control(
             "Format", list(FORMATS), format_func=lambda name: FORMATS[name].title, default="csv", required=True,
             label_visibility="collapsed", key="export_format",
         )  # fmt: skip
+        format_ = format_named(str(name))
+        options = _options(context, format_)
         st.button(
             f"Export {count(records, 'record')}", type="primary", icon=":material/file_save:",
-            disabled=running or not records, on_click=_start, args=(context, counted, str(format_), records),
+            disabled=not records, on_click=_start, args=(context, counted, records, format_, options),
         )  # fmt: skip
+    st.caption(format_.about)
     if refused := st.session_state.pop(_REFUSED, None):
-        st.warning(f"Nothing was begun. {literal(refused)}", icon=":material/warning:")
-    if made is not None and made.organization_id == context.organization.id:
-        with st.container(border=True):
-            if running:
-                st.fragment(_progress, run_every=_EVERY)(made)
-            else:
-                _result(made, now=counted.describe(context.zone))
+        st.warning(literal(refused), icon=":material/warning:")
 
 
-def _start(context: Context, counted: RecordFilter, format_: str, records: int) -> None:
-    stamp = datetime.now(context.zone).strftime("%Y-%m-%d-%H%M%S")
-    with _exports().lock:
-        _exports().jobs = [job for job in _exports().jobs if job.running]
-        if len(_exports().jobs) >= MOST_AT_ONCE:
-            st.session_state[_REFUSED] = f"{MOST_AT_ONCE} exports are being made now: try again when one has ended."
-            return
-        try:
-            file = downloads().new_file(f"{context.organization.id}-{stamp}.{format_named(format_).suffix}")
-        except OSError as problem:  # a full disk
-            st.session_state[_REFUSED] = f"There is no place for the file: {problem.strerror or problem}."
-            return
-        job = Job(
-            context.engine, "export", f"--organization={context.organization.id}", f"--format={format_}",
-            f"--output={file}", *_arguments(counted),
-        )  # fmt: skip
-        _exports().jobs.append(job)
-    former: _Export | None = st.session_state.get(_STATE)
-    st.session_state[_STATE] = _Export(context.organization.id, counted.describe(context.zone), records, file, job)
-    if former is not None:
-        former.job.cancel()
-        former.job.wait(_PATIENCE)
-        downloads().withdraw(former.file)
+def _options(context: Context, format_: ExportFormat) -> ExportOptions:
+    """What this format can be told beside the records."""
+    columns: list[str] = []
+    withheld: list[str] = []
+    with st.popover("Options", icon=":material/settings:", width="content"):
+        zones = list(dict.fromkeys([context.zone.key, "UTC"]))
+        zone = st.selectbox("Time zone", zones, key=f"export_zone_{context.organization.id}")
+        if TAKES_COLUMNS in format_.takes:
+            columns = st.multiselect("Columns", list(COLUMNS), key="export_columns", placeholder="All, in their order")
+        if WITHHELD in format_.takes:
+            withheld = st.multiselect("Withhold", list(SECTIONS), key="export_withheld", placeholder="Nothing")
+            st.caption("What is withheld is still proved: its digest stays in the record.")
+    return ExportOptions(check_time_zone(zone), tuple(columns), tuple(withheld), context.principal)
 
 
-def _arguments(chosen: RecordFilter) -> list[str]:
-    """The filter as the command line takes it (spec section 6)."""
-    params = chosen.to_params()
-    flags = ["--with-related"] if params.pop("with_related", None) else []
-    return flags + [f"--{name.replace('_', '-')}={value}" for name, values in params.items() for value in values]
+def _start(
+    context: Context, counted: RecordFilter, records: int, format_: ExportFormat, options: ExportOptions
+) -> None:
+    organization_id = context.organization.id
+    try:
+        asked = ask_for_export(
+            context.engine, organization_id, counted, records, format_.name, options, Settings.from_environment()
+        )
+    except FlaskTrackError as problem:
+        st.session_state[_REFUSED] = str(problem)
+        return
+
+    def ended(problem: str) -> None:
+        """What the process itself could not say; where it has, this changes nothing."""
+        with writing(context.engine) as connection:
+            settle_export(connection, asked.id, FAILED, problem=problem)
+
+    run_beside(context.engine, ended, "run-export", f"--organization={organization_id}", f"--id={asked.id}")
+    address.write(**{OPENED: asked.id})
 
 
-def _progress(made: _Export) -> None:
-    if not made.job.running:
+def exports_under_way(context: Context) -> None:
+    """Draw the progress of every export of the organization that is being written, whoever asked for it."""
+    running = [one.id for one in list_exports(context.engine, context.organization.id) if one.status in UNDER_WAY]
+    st.session_state[_SEEN] = running
+    if running:
+        st.fragment(_progress, run_every=_EVERY)(context)
+
+
+def _progress(context: Context) -> None:
+    running = [one for one in list_exports(context.engine, context.organization.id) if one.status in UNDER_WAY]
+    if [one.id for one in running] != st.session_state.get(_SEEN):
         st.rerun()
+    for one in running:
+        _one(context, one)
+
+
+def _one(context: Context, one: Export) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        done = f"{made.job.checked:,} of {made.records:,} records written"
-        st.progress(made.job.share, text="Cancelling ..." if made.job.cancelled else done, width=420)
-        st.button("Cancel", disabled=made.job.cancelled, on_click=made.job.cancel)
-
-
-def _result(made: _Export, now: str) -> None:
-    """What was written, and the way to it; `now` is what would be written by now."""
-    if made.job.answer is None:
-        said = "Cancelled; nothing was kept." if made.job.cancelled else f"{made.job.problem} Nothing was kept."
-        st.error(literal(f"The export was not made: {said}"), icon=":material/error:")
-        return
-    if not made.file.exists():
-        st.info("The file of the last export is no longer kept. Make it again.", icon=":material/info:")
-        return
-    if made.address is None:
-        made.address = downloads().offer(made.file)
-    written = int(made.job.answer["records"])
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        kind: Literal["primary", "secondary"] = "primary" if made.said == now else "secondary"
-        st.link_button("Download", made.address, type=kind, icon=":material/download:")
-        st.text(f"{made.file.name}: {count(written, 'record')}, {_size(made.file)}")
-    st.caption(literal(made.said if made.said == now else f"Made before, with another filter: {made.said}"))
-    st.caption("SHA-256 of the file, to note beside it")
-    st.code(str(made.job.answer["sha256"]), language=None, wrap_lines=True)
-
-
-def _size(file: Path) -> str:
-    size = float(file.stat().st_size)
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} GB"
+        share = min(1.0, one.written / one.records) if one.records else 1.0
+        done = f"{FORMATS[one.format].title if one.format in FORMATS else one.format}, for {one.requested_by}: "
+        done += f"{one.written:,} of {count(one.records, 'record')} written"
+        cancelling = one.status == CANCELLING
+        st.progress(share, text="Cancelling ..." if cancelling else literal(done), width=520)
+        st.button(
+            "Cancel", key=f"cancel_{one.id}", disabled=cancelling, on_click=cancel_export,
+            args=(context.engine, context.organization.id, one.id),
+        )  # fmt: skip

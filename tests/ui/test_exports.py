@@ -1,4 +1,4 @@
-"""Exports: what is announced is what is written, and a file is there for as long as somebody may fetch it."""
+"""Exports: what is announced is what is written, whoever looks sees it, and each export and download is on record."""
 
 from __future__ import annotations
 
@@ -9,22 +9,38 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, update
+from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_NAME
 
+from flasktrack.core.times import utc_now
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.store.engine import open_engine
-from flasktrack.store.reader import Ledger
-from flasktrack.ui.downloads import Downloads, downloads
+from flasktrack.settings import Settings
+from flasktrack.store.engine import open_engine, writing
+from flasktrack.store.exports import Export, list_exports
+from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.schema import export as export_table
+from flasktrack.ui import downloads
+from tests import adversary
 from tests.store.samples import event, record
 from tests.ui.app import App, OpenApp
 from tests.ui.fetch import fetch
 
 HERE = "alpenrand-bioanalytik"
+SMALL = "small-lab"
 SECONDS = 60
+
+
+@pytest.fixture
+def engine(small_url: str) -> Iterator[Engine]:
+    engine = open_engine(small_url)
+    yield engine
+    engine.dispose()
 
 
 def announced(app: App) -> int:
@@ -33,14 +49,22 @@ def announced(app: App) -> int:
     return int(found[1].replace(",", ""))
 
 
-def export(app: App) -> None:
-    """Click the button, and look at the page until it has ended."""
+def begin(app: App) -> None:
     app.click(next(label for label in app.buttons if label.startswith("Export ")))
+
+
+def wait(app: App) -> None:
+    """Look at the page until nothing is being written any more."""
     deadline = time.monotonic() + SECONDS
     while "Cancel" in app.buttons:
         assert time.monotonic() < deadline, "it did not end"
         time.sleep(0.1)
         app.run()
+
+
+def export(app: App) -> None:
+    begin(app)
+    wait(app)
 
 
 def address(app: App) -> str:
@@ -53,20 +77,18 @@ def checksum(app: App) -> str:
     return next(code.value for code in app.test.code if re.fullmatch(r"[0-9a-f]{64}", code.value))
 
 
-FILTERS: list[dict[str, Any]] = [
-    {"action": ["delete"], "outcome": ["success"]},
-    {"text": ["cleanup"]},
-    {"entity": ["workflow:WF-PK", "protocol:SOP-114"], "with_related": ["1"], "seq": ["1000-"]},
-]
+def told(engine: Engine, organization: str = SMALL) -> list[CheckedRecord]:
+    """The records of exports and downloads."""
+    found = Ledger(engine, organization).stream(*RecordFilter(entity_types=("export",)).conditions())
+    return list(found)
 
 
-@pytest.mark.parametrize("params", FILTERS, ids=["action", "text", "entities and what relates to them"])
-def test_the_file_holds_exactly_what_was_announced(params: dict[str, Any], open_app: OpenApp, lab_url: str) -> None:
+def test_the_file_holds_exactly_what_was_announced(open_app: OpenApp, sample_lab_url: str) -> None:
+    params = {"entity": ["workflow:WF-PK", "protocol:SOP-114"], "with_related": ["1"], "seq": ["1000-"]}
+    engine = open_engine(sample_lab_url)
     chosen = RecordFilter.from_params(params)
-    engine = open_engine(lab_url)
     expected = [found.record.seq for found in Ledger(engine, HERE).stream(*chosen.conditions())]
-    engine.dispose()
-    app = open_app(lab_url, "exports", org=HERE, **params)
+    app = open_app(sample_lab_url, "exports", org=HERE, **params)
     assert announced(app) == len(expected) > 0
     export(app)
     assert app.errors == []
@@ -79,78 +101,132 @@ def test_the_file_holds_exactly_what_was_announced(params: dict[str, Any], open_
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["cache-control"] == "no-store"
     assert re.search(rf"{HERE}-[\d-]+\.csv", answer.headers["content-disposition"])
-
-
-def test_records_that_come_after_the_count_are_not_written(open_app: OpenApp, small_url: str) -> None:
-    app = open_app(small_url, "exports", org="small-lab", entity="sample:S-100")
-    assert announced(app) == 10
-    engine = open_engine(small_url)
-    record(engine, event(11), organization="small-lab")
     engine.dispose()
+
+
+def test_each_export_and_each_download_is_a_record(open_app: OpenApp, small_url: str, engine: Engine) -> None:
+    app = open_app(small_url, "exports", org=SMALL, role="compliance-reviewer", seq="1-4")
+    export(app)
+    answer = fetch(address(app))
+    made, taken = told(engine)
+    for found, action in ((made, "export"), (taken, "download")):
+        assert not found.findings
+        assert (found.record.actor_type, found.record.actor_id) == ("user", "demo-compliance-reviewer")
+        assert (found.record.action, found.record.entity_type) == (action, "export")
+        assert found.after is not None
+        after = json.loads(found.after.body)
+        assert after["filter"] == {"seq": ["1-4"]}
+        assert (after["records"], after["format"]) == (4, "csv")
+        assert after["sha256"] == sha256(answer.content).hexdigest() == checksum(app)
+    assert made.record.entity_id == taken.record.entity_id
+    assert fetch(address(app), range="bytes=10-19").status == 206  # a browser that goes on where it was interrupted
+    assert len(told(engine)) == 2
+    fetch(address(app))
+    assert len(told(engine)) == 3
+
+
+def test_records_that_come_after_the_count_are_not_written(open_app: OpenApp, small_url: str, engine: Engine) -> None:
+    app = open_app(small_url, "exports", org=SMALL, entity="sample:S-100")
+    assert announced(app) == 10
+    record(engine, event(11), organization=SMALL)
     export(app)  # the click comes from the page that said 10
     assert "10 records," in app.text
     lines = fetch(address(app)).content.decode("utf-8-sig").splitlines()
     assert len(list(csv.DictReader(lines))) == 10
 
 
-def test_an_export_stays_until_the_next_one_and_says_what_it_was_made_of(open_app: OpenApp, lab_url: str) -> None:
-    app = open_app(lab_url, "exports", org=HERE, seq="100-109")
-    app.test.button_group("export_format").set_value("jsonl").run()
-    export(app)
-    first = address(app)
-    lines = fetch(first).content.decode().splitlines()
-    assert [json.loads(line)["seq"] for line in lines] == list(range(100, 110))
-    assert "Made before" not in app.text
-    app.filter("seq").set_value("1-5").run()
-    assert announced(app) == 5
-    assert re.search("Made before, with another filter: .*100", app.text)
-    assert address(app) == first
-    app.test.selectbox("switch_org").select("cascade-assays").run()
-    assert not app.test.get("link_button")  # it is of another organization
-    app.go("exports", org=HERE, seq="1-5")
-    export(app)
-    assert address(app) != first
-    assert "Made before" not in app.text
-    gone = fetch(first)
-    assert gone.status == 404
-    assert "again" in gone.text
-    assert fetch(address(app)).status == 200
+def test_another_session_sees_an_export_that_goes_on_and_can_take_it(
+    open_app: OpenApp, small_url: str, engine: Engine
+) -> None:
+    app = open_app(small_url, "exports", org=SMALL, seq="2-5")
+    begin(app)
+    other = open_app(small_url, "exports", org=SMALL, role="compliance-reviewer")
+    wait(other)
+    (made,) = list_exports(engine, SMALL)
+    assert (made.status, made.requested_by) == ("done", "user:demo-qa-lead")
+    other.run()
+    shown = other.table("exports_")
+    assert list(shown["records"]) == [4]
+    assert list(shown["filter"]) == ["Records from position 2 up to position 5."]
+    assert list(shown["who"]) == ["user:demo-qa-lead"]
+    other.click_cell("exports_", 0, "filter")
+    assert fetch(address(other)).status == 200
+    assert told(engine)[-1].record.actor_id == "demo-compliance-reviewer"
+    other.click_link("Open its filter")
+    assert other.params["seq"] == ["2-5"]
+    assert announced(other) == 4
+    elsewhere = open_app(small_url, "exports", org="other-lab", export=made.id)
+    assert not elsewhere.test.get("link_button")
+    assert elsewhere.tables() == [name for name in elsewhere.tables() if not name.startswith("exports_")]
 
 
-def test_an_export_can_be_cancelled_and_leaves_nothing(open_app: OpenApp, lab_url: str) -> None:
-    app = open_app(lab_url, "exports", org=HERE)
-    app.click(next(label for label in app.buttons if label.startswith("Export ")))
-    file: Path = app.test.session_state["export"].file
+def test_options_are_kept_and_stated(open_app: OpenApp, small_url: str, engine: Engine) -> None:
+    app = open_app(small_url, "exports", org=SMALL)
+    app.test.multiselect("export_columns").set_value(["seq", "occurred_at_local"]).run()
+    app.test.selectbox(f"export_zone_{SMALL}").set_value("UTC").run()
+    export(app)
+    assert fetch(address(app)).text.splitlines()[0].endswith('"seq","occurred_at (UTC)"')
+    assert "Columns: seq, occurred_at_local; zone UTC" in app.text
+    body = told(engine)[0].after
+    assert body is not None
+    assert json.loads(body.body)["columns"] == ["seq", "occurred_at_local"]
+
+
+def test_an_export_can_be_cancelled_and_leaves_nothing(
+    open_app: OpenApp, small_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flasktrack.ui.make_export.run_beside", lambda *_: None)  # so that it is under way for sure
+    app = open_app(small_url, "exports", org=SMALL)
+    begin(app)
     app.click("Cancel")
-    deadline = time.monotonic() + SECONDS
-    while "Cancel" in app.buttons:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-        app.run()
-    assert "Cancelled; nothing was kept" in app.errors[0]
-    assert not list(file.parent.iterdir())
+    (asked,) = list_exports(engine, SMALL)
+    assert asked.status == "cancelling"
+    assert app.button("Cancel").disabled
+    assert told(engine) == []
+
+
+def test_an_export_that_failed_says_why(open_app: OpenApp, small_url: str, engine: Engine) -> None:
+    record(engine, event(11, after="x" * 40_000), organization=SMALL)
+    app = open_app(small_url, "exports", org=SMALL)
+    app.test.button_group("export_format").set_value("xlsx").run()
+    export(app)
+    (said,) = app.errors
+    assert "Record 11 has 40,002 characters in after" in said
     assert not app.test.get("link_button")
+    (asked,) = list_exports(engine, SMALL)
+    assert not Path(asked.file).parent.exists()
+    assert told(engine) == []
+
+
+def test_a_process_that_died_is_said_to_have(open_app: OpenApp, small_url: str, engine: Engine) -> None:
+    app = open_app(small_url, "exports", org=SMALL)
+    export(app)
+    with writing(engine) as connection:
+        connection.execute(update(export_table).values(status="running", updated_at="2026-01-01T00:00:00.000000Z"))
+    app.run()
+    assert "Cancel" not in app.buttons
+    assert any("ended without a word" in error for error in app.errors)
 
 
 def test_what_selects_nothing_cant_be_exported(open_app: OpenApp, lab_url: str) -> None:
-    app = open_app(lab_url, "exports", action="levitate")
-    assert announced(app) == 0
-    assert app.button("Export 0 records").disabled
+    for params in ({"action": "levitate"}, {"seq": "900000-"}):
+        app = open_app(lab_url, "exports", **params)
+        assert announced(app) == 0
+        assert app.errors == []
+        assert app.button("Export 0 records").disabled
 
 
-def test_positions_beyond_the_newest_select_nothing(open_app: OpenApp, lab_url: str) -> None:
-    app = open_app(lab_url, "exports", seq="900000-")
-    assert announced(app) == 0
-    assert app.errors == []
-
-
-def test_what_is_missing_in_an_altered_history_is_missing_in_the_file(open_app: OpenApp, tampered_url: str) -> None:
-    """The count is of what there is; the head, which says more, is not relied on."""
-    app = open_app(tampered_url, "exports", org=HERE, seq="15000-")
-    said = announced(app)
+def test_an_altered_chain_can_be_taken_away_and_that_it_is_not_on_record_is_said(
+    open_app: OpenApp, small_url: str, engine: Engine
+) -> None:
+    """What is missing is missing in the file; nothing can be appended to such a chain."""
+    adversary.delete_records(engine, SMALL, 10)
+    app = open_app(small_url, "exports", org=SMALL)
+    assert announced(app) == 9
     export(app)
-    rows = list(csv.DictReader(fetch(address(app)).content.decode("utf-8-sig").splitlines()))
-    assert len(rows) == said > 0
+    assert len(list(csv.DictReader(fetch(address(app)).content.decode("utf-8-sig").splitlines()))) == 9
+    assert any("not on record in the chain" in warning.value for warning in app.test.warning)
+    assert told(engine) == []
 
 
 def test_a_value_that_no_record_can_hold_is_refused_before_anything_is_started(open_app: OpenApp, lab_url: str) -> None:
@@ -162,44 +238,75 @@ def test_a_value_that_no_record_can_hold_is_refused_before_anything_is_started(o
 
 
 def test_only_so_many_exports_are_made_at_once(
-    open_app: OpenApp, sample_lab_url: str, monkeypatch: pytest.MonkeyPatch
+    open_app: OpenApp, small_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flasktrack.ui.make_export.MOST_AT_ONCE", 0)
-    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
+    monkeypatch.setattr("flasktrack.store.exports.MOST_AT_ONCE", 0)
+    app = open_app(small_url, "exports", org=SMALL, seq="1-5")
     app.click("Export 5 records")
     (said,) = (warning.value for warning in app.test.warning)
     assert "Nothing was begun" in said
-    assert "export" not in app.test.session_state
-    monkeypatch.setattr("flasktrack.ui.make_export.MOST_AT_ONCE", 1)
-    export(app)
-    assert fetch(address(app)).status == 200
-
-
-def test_a_file_that_is_no_longer_kept_is_said_to_be_gone(open_app: OpenApp, sample_lab_url: str) -> None:
-    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
-    export(app)
-    shutil.rmtree(downloads()._folder.name)
-    app.run()
-    assert app.errors == []
-    assert "no longer kept" in app.text
-    export(app)
-    assert fetch(address(app)).status == 200
+    assert list_exports(engine, SMALL) == []
 
 
 def test_where_there_is_no_room_nothing_is_begun(
-    open_app: OpenApp, sample_lab_url: str, monkeypatch: pytest.MonkeyPatch
+    open_app: OpenApp, small_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Downloads, name: str) -> Path:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Downloads, "new_file", full)
-    app = open_app(sample_lab_url, "exports", org=HERE, seq="1-5")
+    app = open_app(small_url, "exports", org=SMALL, seq="1-5")
+    monkeypatch.setattr(Path, "mkdir", full)
     app.click("Export 5 records")
     (said,) = (warning.value for warning in app.test.warning)
     assert "No space left on device" in said
 
 
-# Files to fetch
+def test_a_file_that_is_no_longer_kept_is_said_to_be_gone(open_app: OpenApp, small_url: str, engine: Engine) -> None:
+    app = open_app(small_url, "exports", org=SMALL, seq="1-5")
+    export(app)
+    place = address(app)
+    (made,) = list_exports(engine, SMALL)
+    shutil.rmtree(Path(made.file).parent)
+    app.run()
+    assert app.errors == []
+    assert not app.test.get("link_button")
+    assert list(app.table("exports_")["state"]) == ["no longer kept"]
+    assert fetch(place).status == 404
+    assert len(told(engine)) == 1
+
+
+def test_files_go_when_their_time_is_over(
+    open_app: OpenApp, small_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_app(small_url, "exports", org=SMALL, seq="1-5")
+    export(app)
+    place = address(app)
+    (made,) = list_exports(engine, SMALL)
+    with writing(engine) as connection:
+        connection.execute(update(export_table).values(expires_at="2026-01-01T00:00:00.000000Z"))
+    assert fetch(place).status == 404
+    old = time.time() - Settings().export_kept.total_seconds() - 60
+    os.utime(Path(made.file).parent, (old, old))
+    export(app)  # another one makes room
+    assert not Path(made.file).exists()
+
+
+# Addresses
+
+
+def granted(engine: Engine, **changes: Any) -> str:
+    values: dict[str, Any] = {
+        "engine": engine, "organization_id": SMALL, "export_id": "none", "principal": "user:u-1", "browser": None,
+        "until": utc_now() + downloads.GOOD_FOR,
+    }  # fmt: skip
+    return downloads.downloads().grant(downloads.Grant(**(values | changes)))
+
+
+@pytest.fixture
+def made(open_app: OpenApp, small_url: str, engine: Engine) -> Export:
+    export(open_app(small_url, "exports", org=SMALL, seq="1-5"))
+    (found,) = list_exports(engine, SMALL)
+    return found
 
 
 @pytest.mark.parametrize("token", ["unknown", "x" * 43, "..%2F..%2Fetc%2Fpasswd", "%00"])
@@ -209,61 +316,30 @@ def test_an_unknown_address_is_not_found(token: str) -> None:
     assert "Traceback" not in answer.text
 
 
-def test_a_file_is_there_until_it_is_withdrawn() -> None:
-    file = downloads().new_file("lab.csv")
-    file.write_text("seq\n1\n", encoding="utf-8")
-    place = downloads().offer(file)
-    assert fetch(place).text == "seq\n1\n"
-    downloads().withdraw(file)
-    assert fetch(place).status == 404
-    assert not file.parent.exists()
+def test_an_address_is_good_for_its_time_its_organization_and_its_browser(engine: Engine, made: Export) -> None:
+    secret, other = "2|" + "ab" * 4, "2|" + "cd" * 4
+    cookies = [f"{word}|{'00' * 16}|1700000000" for word in (secret, other)]
+    browser = downloads.browser_of({XSRF_COOKIE_NAME: cookies[0]})
+    assert browser is not None
+    good = granted(engine, export_id=made.id)
+    bound = granted(engine, export_id=made.id, browser=browser)
+    assert fetch(good).status == 200
+    assert fetch(bound, cookie=f"{XSRF_COOKIE_NAME}={cookies[0]}").status == 200
+    assert fetch(bound, cookie=f"{XSRF_COOKIE_NAME}={cookies[1]}").status == 404
+    assert fetch(bound).status == 404
+    assert fetch(granted(engine, export_id=made.id, until=utc_now())).status == 404
+    assert fetch(granted(engine, export_id=made.id, organization_id="other-lab")).status == 404
+    assert len(told(engine)) == 3  # the export, and the two that were given out
 
 
-def test_what_is_being_written_can_be_withdrawn() -> None:
-    """A process may still write beside it, under another name."""
-    file = downloads().new_file("lab.csv")
-    file.with_name("lab.csv.part").write_text("seq", encoding="utf-8")
-    downloads().withdraw(file)
-    assert not file.parent.exists()
-    downloads().withdraw(file)  # once more does no harm
-
-
-def test_a_days_old_file_goes_when_another_is_made() -> None:
-    old, kept = downloads().new_file("old.csv"), downloads().new_file("kept.csv")
-    for file, age in ((old, 25), (kept, 23)):
-        file.write_text("seq\n", encoding="utf-8")
-        hours_ago = time.time() - age * 3600
-        os.utime(file.parent, (hours_ago, hours_ago))
-    place = downloads().offer(old)
-    downloads().new_file("new.csv")
-    assert fetch(place).status == 404
-    assert kept.exists()
-
-
-def test_a_file_that_somebody_deleted_is_not_found() -> None:
-    file = downloads().new_file("lab.csv")
-    file.write_text("seq\n", encoding="utf-8")
-    place = downloads().offer(file)
-    file.unlink()
-    assert fetch(place).status == 404
-
-
-def test_addresses_cant_be_guessed_and_files_have_folders_of_their_own() -> None:
-    offered = Downloads()
-    files = [offered.new_file("same.csv") for _ in range(3)]
-    for file in files:
-        file.write_text("x", encoding="utf-8")
-    tokens = [offered.offer(file).rpartition("/")[2] for file in files]
-    assert len(set(tokens)) == len({file.parent for file in files}) == 3
+def test_addresses_cant_be_guessed(engine: Engine) -> None:
+    tokens = {granted(engine).rpartition("/")[2] for _ in range(3)}
+    assert len(tokens) == 3
     assert all(len(token) >= 43 for token in tokens)  # 256 bits in base64
-    assert [offered.find(token) for token in tokens] == files
-    offered._folder.cleanup()
 
 
-def test_a_file_can_be_fetched_in_part() -> None:
-    """Browsers resume a download that was interrupted."""
-    file = downloads().new_file("lab.csv")
-    file.write_bytes(bytes(range(100)))
-    answer = fetch(downloads().offer(file), range="bytes=10-19")
-    assert answer.status == 206
-    assert answer.content == bytes(range(10, 20))
+def test_a_download_that_begins_in_the_middle_is_on_record_too(engine: Engine, made: Export) -> None:
+    place = granted(engine, export_id=made.id)
+    answer = fetch(place, range="bytes=1-9")
+    assert (answer.status, len(answer.content)) == (206, 9)
+    assert [found.record.action for found in told(engine)] == ["export", "download"]
