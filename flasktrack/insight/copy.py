@@ -5,27 +5,37 @@
 
 It can be deleted at any time. One that is of another version, damaged, or of another database (the newest record that
 it knows isn't there, or has another hash) is made anew. A verification never asks it.
+
+An erasure takes what it erased out of the copy as well: the records that it names are read again.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect, select, update
+from sqlalchemy.exc import IntegrityError
 
+from flasktrack.core.erasure import Erasure
 from flasktrack.core.record import MAX_POSITION
+from flasktrack.errors import DatabaseError
 from flasktrack.insight import copy_tables
 from flasktrack.insight.copy_tables import about, found, progress, record, related, search
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.intake import Part, read_parts, stored_hash
+from flasktrack.insight.intake import Part, stored_hash
+from flasktrack.insight.intake_spans import read_records
 from flasktrack.store.reader import list_erasures
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
 
 _FOUND_AT_ONCE = 50_000
+_SEARCHES = 50  # searches for words that are remembered for an organization
+_ROWS_AT_ONCE = 122_880  # a row group of DuckDB, which then goes to the disk as it will stay
+_PRUNED = (record, related)
 
 
 class CopyState(NamedTuple):
@@ -37,53 +47,91 @@ class CopyState(NamedTuple):
     failed: int = 0
 
 
-class Copy:
-    """The copy, in `engine`, of the records in `source`."""
+class CopyFailed(DatabaseError):
+    """The copy can't be written or read; the records themselves are not concerned."""
 
-    def __init__(self, source: Engine, engine: Engine) -> None:
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            f"The copy that pages count from can't be used: {said}",
+            "See to it (disk space, rights), or name another place in FLASKTRACK_ANALYTICS_URL; the records are safe.",
+        )
+
+
+class _Overtaken(Exception):
+    """Another process has taken in the same records."""
+
+
+Report = Callable[[int, int], None]
+"""Called with the position that is reached, and the newest one."""
+
+
+class Copy:
+    """The copy, in `engine`, of the records in `source`. `spare` gives an engine to go on with if this one fails."""
+
+    def __init__(self, source: Engine, engine: Engine, spare: Callable[[], Engine] | None = None) -> None:
         self.source = source
         self.engine = engine
-        self._taking_in = threading.Lock()
+        self._spare = spare
+        self._lock = threading.Lock()
+        self._taking_in: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._looking_up = threading.Lock()
-        with engine.begin() as connection:
-            _prepare(connection)
+        _prepare(engine)
 
     def state(self, organization_id: str) -> CopyState:
         """How far the copy of an organization has come; nothing, where there is none."""
+        mine = progress.c.organization_id == organization_id
         with self.engine.connect() as connection:
-            return _state(connection, organization_id)
+            row = connection.execute(select(*(progress.c[name] for name in CopyState._fields)).where(mine)).first()
+        return CopyState() if row is None else CopyState(*row)
 
-    def take_in(self, organization_id: str, report: Callable[[int, int], None] | None = None) -> CopyState:
+    def standing(self, organization_id: str) -> tuple[CopyState, int]:
+        """How far the copy has come, and how far there are records. A copy of something else is forgotten."""
+        state = self.state(organization_id)
+        with self.source.connect() as connection:
+            seq = audit_record.c.seq
+            if state.records:
+                hashes = connection.execute(scoped(organization_id, audit_record.c.hash).where(seq == state.last_seq))
+                if state.last_hash not in [stored_hash(hash_) for (hash_,) in hashes]:
+                    self._forget(organization_id)
+                    state = CopyState()
+            newest = scoped(organization_id, func.coalesce(func.max(seq), 0)).where(seq <= MAX_POSITION)
+            return state, int(connection.execute(newest).scalar_one())
+
+    def take_in(self, organization_id: str, report: Report | None = None) -> CopyState:
         """Take in what is new, and return where the copy stands then.
 
-        `report` is called with the position that is reached and the newest one.
+        Raises CopyFailed where the copy can't be written, and DatabaseError where the records can't be read.
         """
-        with self._taking_in, self.source.connect() as connection:
-            state = self.state(organization_id)
-            if state.last_seq and not _is_there(connection, organization_id, state):
-                self._forget(organization_id)
-                state = CopyState()
-            newest = _newest(connection, organization_id)
+        with self._taking_in[organization_id], self.source.connect() as connection:
+            state, newest = self.standing(organization_id)
             if newest <= state.last_seq:
                 return state
-            erasures = list_erasures(connection, organization_id)
-            for part in read_parts(connection, organization_id, state.last_seq + 1, newest, erasures):
-                state = self._add(organization_id, state, part)
-                if report is not None:
-                    report(state.last_seq, newest)
+            erasures = list_erasures(connection, organization_id)  # after `newest`: all up to there are known
+            for erasure in erasures:
+                if state.last_seq < erasure.seq <= newest and erasure.first <= state.last_seq:
+                    self._take_in_again(connection, organization_id, erasure, state.last_seq, erasures)
+                    state = self.state(organization_id)
+            parts = read_records(self.source, connection, organization_id, state.last_seq + 1, newest, erasures)
+            try:
+                for several in _batches(parts):
+                    state = self._add(organization_id, state, several)
+                    if report is not None:
+                        report(state.last_seq, newest)
+            except _Overtaken:
+                return self.state(organization_id)
             return state
 
     def look_up(self, organization_id: str, chosen: RecordFilter) -> None:
         """Look in the SQL database for the words of a filter, in the records that were not yet looked through.
 
-        What is found is remembered, so that a search is as long as what came since.
+        What is found is remembered, so that a search takes as long as what came since.
         """
         with self._looking_up:
             reached = self.state(organization_id).last_seq
             key = chosen.search_key
             mine = search.c.organization_id == organization_id, search.c.search == key
             with self.engine.connect() as connection:
-                before = connection.execute(select(search.c.last_seq).where(*mine)).scalar()
+                before = connection.execute(select(func.max(search.c.last_seq)).where(*mine)).scalar()
             if before is not None and before >= reached:
                 return
             seq = audit_record.c.seq
@@ -94,27 +142,52 @@ class Copy:
                 rows = source.execution_options(yield_per=_FOUND_AT_ONCE).execute(wanted.order_by(seq))
                 for positions in rows.scalars().partitions():
                     columns = [[organization_id] * len(positions), [key] * len(positions), list(positions)]
-                    insert_batch(connection, found, pa.RecordBatch.from_arrays(columns, names=found.columns.keys()))
-                if before is None:
-                    connection.execute(
-                        insert(search).values(organization_id=organization_id, search=key, last_seq=reached)
-                    )
-                else:
-                    connection.execute(update(search).where(*mine).values(last_seq=reached))
+                    insert_rows(connection, found, pa.table(columns, names=found.columns.keys()))
+                connection.execute(delete(search).where(*mine))
+                connection.execute(insert(search).values(organization_id=organization_id, search=key, last_seq=reached))
+                _forget_searches(connection, organization_id)
 
-    def _add(self, organization_id: str, state: CopyState, part: Part) -> CopyState:
+    def renew(self) -> bool:
+        """After a failure: go on with a spare engine, an empty one; False where there is none."""
+        with self._lock:
+            if self._spare is None:
+                return False
+            failed, self.engine = self.engine, self._spare()
+            self._spare = None
+            _prepare(self.engine)
+        failed.dispose()
+        return True
+
+    def _add(self, organization_id: str, state: CopyState, parts: Sequence[Part]) -> CopyState:
         reached = CopyState(
-            part.last_seq, part.last_hash, state.records + part.records.num_rows, state.failed + part.failed
+            parts[-1].last_seq,
+            parts[-1].last_hash,
+            state.records + sum(part.records.num_rows for part in parts),
+            state.failed + sum(part.failed for part in parts),
         )
         with self.engine.begin() as connection:
-            if not state.records:
-                connection.execute(insert(progress).values(organization_id=organization_id, **reached._asdict()))
-            else:
-                mine = progress.c.organization_id == organization_id
-                connection.execute(update(progress).where(mine).values(**reached._asdict()))
-            for table, batch in ((record, part.records), (related, part.related)):
-                insert_batch(connection, table, batch)
+            _advance(connection, organization_id, state, reached)
+            insert_rows(connection, record, pa.Table.from_batches([part.records for part in parts]))
+            insert_rows(connection, related, pa.Table.from_batches([part.related for part in parts]))
         return reached
+
+    def _take_in_again(
+        self, source: Connection, organization_id: str, erasure: Erasure, last: int, erasures: Sequence[Erasure]
+    ) -> None:
+        """Read the records of which something was erased once more, and forget what was found in them."""
+        end = min(erasure.last, last)
+        with self.engine.begin() as connection:
+            for table in _PRUNED:
+                within = table.c.organization_id == organization_id, table.c.seq.between(erasure.first, end)
+                connection.execute(delete(table).where(*within))
+            for part in read_records(self.source, source, organization_id, erasure.first, end, erasures):
+                insert_rows(connection, record, pa.Table.from_batches([part.records]))
+                insert_rows(connection, related, pa.Table.from_batches([part.related]))
+            for table in (search, found):
+                connection.execute(delete(table).where(table.c.organization_id == organization_id))
+            failed = select(func.count(record.c.failed)).where(record.c.organization_id == organization_id)
+            mine = progress.c.organization_id == organization_id
+            connection.execute(update(progress).where(mine).values(failed=failed.scalar_subquery()))
 
     def _forget(self, organization_id: str) -> None:
         with self.engine.begin() as connection:
@@ -122,43 +195,71 @@ class Copy:
                 connection.execute(delete(table).where(table.c.organization_id == organization_id))
 
 
-def _prepare(connection: Connection) -> None:
-    """Make the tables; anew, where they are of another version."""
-    version = None
-    if inspect(connection).has_table(about.name):
-        version = connection.execute(select(func.max(about.c.version))).scalar_one()
-    if version != copy_tables.VERSION:
-        copy_tables.metadata.drop_all(connection)
-        copy_tables.metadata.create_all(connection)
-        connection.execute(insert(about).values(version=copy_tables.VERSION))
-
-
-def _state(connection: Connection, organization_id: str) -> CopyState:
-    mine = progress.c.organization_id == organization_id
-    row = connection.execute(select(*(progress.c[name] for name in CopyState._fields)).where(mine)).first()
-    return CopyState() if row is None else CopyState(*row)
-
-
-def _is_there(connection: Connection, organization_id: str, state: CopyState) -> bool:
-    """Whether the newest record that the copy knows is in the database."""
-    hashes = scoped(organization_id, audit_record.c.hash).where(audit_record.c.seq == state.last_seq)
-    return state.last_hash in [stored_hash(hash_) for (hash_,) in connection.execute(hashes)]
-
-
-def _newest(connection: Connection, organization_id: str) -> int:
-    seq = audit_record.c.seq
-    newest = scoped(organization_id, func.coalesce(func.max(seq), 0)).where(seq <= MAX_POSITION)
-    return int(connection.execute(newest).scalar_one())
-
-
-def insert_batch(connection: Connection, table: Table, batch: pa.RecordBatch) -> None:
-    """Insert an Arrow batch whose columns are the table's."""
-    if not batch.num_rows:
+def insert_rows(connection: Connection, table: Table, rows: pa.Table) -> None:
+    """Insert an Arrow table whose columns are the table's."""
+    if not rows.num_rows:
         return
+    driver: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "duckdb":
-        driver: Any = connection.connection.dbapi_connection
-        driver.register("batch", batch)
-        connection.exec_driver_sql(f"INSERT INTO {table.name} SELECT * FROM batch")
-        driver.unregister("batch")
+        driver.register("rows_to_insert", rows)
+        connection.exec_driver_sql(f"INSERT INTO {table.name} SELECT * FROM rows_to_insert")
+        driver.unregister("rows_to_insert")
+    elif connection.dialect.name == "postgresql":
+        columns = [column.to_pylist() for column in rows.columns]
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
+            for row in zip(*columns, strict=True):
+                # PostgreSQL's text holds no U+0000; an altered record may.
+                copy.write_row([value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row])
     else:
-        connection.execute(insert(table), batch.to_pylist())
+        connection.execute(insert(table), rows.to_pylist())
+
+
+def _batches(parts: Iterator[Part]) -> Iterator[list[Part]]:
+    """Parts put together to what is worth a transaction; the first alone, so that there soon is something to show."""
+    several: list[Part] = []
+    wanted = 1
+    for part in parts:
+        several.append(part)
+        if sum(one.records.num_rows for one in several) >= wanted:
+            yield several
+            several = []
+            wanted = _ROWS_AT_ONCE
+    if several:
+        yield several
+
+
+def _advance(connection: Connection, organization_id: str, state: CopyState, reached: CopyState) -> None:
+    """Move the mark from where this process has seen it. Raises _Overtaken where another one moved it meanwhile."""
+    if not state.records:
+        try:
+            connection.execute(insert(progress).values(organization_id=organization_id, **reached._asdict()))
+        except IntegrityError:
+            raise _Overtaken from None
+        return
+    mine = progress.c.organization_id == organization_id, progress.c.last_seq == state.last_seq
+    moved = connection.execute(update(progress).where(*mine).values(**reached._asdict()).returning(progress.c.last_seq))
+    if not moved.all():
+        raise _Overtaken
+
+
+def _prepare(engine: Engine) -> None:
+    """Make the tables; anew, where they are of another version."""
+    with engine.begin() as connection:
+        version = None
+        if inspect(connection).has_table(about.name):
+            version = connection.execute(select(func.max(about.c.version))).scalar_one()
+        if version != copy_tables.VERSION:
+            copy_tables.metadata.drop_all(connection)
+            copy_tables.metadata.create_all(connection)
+            connection.execute(insert(about).values(version=copy_tables.VERSION))
+
+
+def _forget_searches(connection: Connection, organization_id: str) -> None:
+    """Keep the searches that went furthest."""
+    mine = search.c.organization_id == organization_id
+    kept = select(search.c.search).where(mine).order_by(search.c.last_seq.desc()).limit(_SEARCHES)
+    if len(connection.execute(select(search.c.search).where(mine)).all()) > 2 * _SEARCHES:
+        names = list(connection.execute(kept).scalars())
+        for table in (search, found):
+            gone = table.c.organization_id == organization_id, table.c.search.not_in(names)
+            connection.execute(delete(table).where(*gone))

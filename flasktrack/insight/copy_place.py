@@ -11,18 +11,20 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import duckdb
-from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from flasktrack.errors import DatabaseError
-from flasktrack.insight.copy import Copy
+from flasktrack.insight.copy import Copy, CopyFailed
 from flasktrack.settings import DATA
 from flasktrack.store.engine import open_engine, sqlite_file
 
+_SESSIONS = 20  # connections that are kept open
 _MEMORY = "400MB"  # for DuckDB's buffers: beyond it, large answers go through a file; see docs/scale.md
 
 
@@ -41,19 +43,19 @@ def open_copy(source: Engine, url: str | None = None) -> Copy:
             "Give duckdb:///path/to/file.duckdb or postgresql://user@host/name, or leave it out.",
         ) from None
     if not place.database or place.database == ":memory:":
-        return _private(source)
+        return _watched(Copy(source, _private()))
     file = Path(place.database)
     for _ in range(2):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            return Copy(source, _duckdb(file))
+            return _watched(Copy(source, _duckdb(file), partial(_spare, file)))
         except OSError:
             break
         except DBAPIError as problem:
             if _is_locked(problem) or not file.exists():
                 break
-            discard(file)
-    return _private(source)
+            _discard(file)
+    return _watched(Copy(source, _private()))
 
 
 def default_place(source: Engine) -> URL:
@@ -67,18 +69,24 @@ def default_place(source: Engine) -> URL:
     return URL.create("duckdb", database=str(path))
 
 
-def discard(file: Path) -> None:
+def _discard(file: Path) -> None:
     """Remove a copy's file, and what lies beside it."""
     for path in (file, file.with_name(f"{file.name}.wal")):
         with suppress(OSError):
             path.unlink()
 
 
-def _private(source: Engine) -> Copy:
-    """A copy that this process alone knows of."""
+def _spare(file: Path) -> Engine:
+    """What to go on with after a file turned out to be damaged; the next process makes it anew."""
+    _discard(file)
+    return _private()
+
+
+def _private() -> Engine:
+    """A file that this process alone knows of."""
     folder = Path(tempfile.mkdtemp(prefix="flasktrack-copy-"))
     atexit.register(_remove, folder, os.getpid())
-    return Copy(source, _duckdb(folder / "copy.duckdb"))
+    return _duckdb(folder / "copy.duckdb")
 
 
 def _remove(folder: Path, owner: int) -> None:
@@ -98,3 +106,15 @@ def _server(place: URL) -> Engine:
 
 def _is_locked(problem: DBAPIError) -> bool:
     return isinstance(problem.orig, duckdb.IOException) and "lock" in str(problem.orig)
+
+
+def _watched(copy: Copy) -> Copy:
+    """From now on, what DuckDB reports becomes a sentence for the user."""
+    event.listen(copy.engine, "handle_error", _explain)
+    return copy
+
+
+def _explain(context: ExceptionContext) -> CopyFailed | None:
+    if not isinstance(context.original_exception, duckdb.Error):
+        return None
+    return CopyFailed((str(context.original_exception).strip().splitlines() or ["nothing"])[0])
