@@ -43,19 +43,19 @@ def open_copy(source: Engine, url: str | None = None) -> Copy:
             "Give duckdb:///path/to/file.duckdb or postgresql://user@host/name, or leave it out.",
         ) from None
     if not place.database or place.database == ":memory:":
-        return _watched(Copy(source, _private()))
+        return Copy(source, _private())
     file = Path(place.database)
     for _ in range(2):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            return _watched(Copy(source, _duckdb(file), partial(_spare, file)))
+            return _explaining(Copy(source, _duckdb(file), partial(_spare, file)))
         except OSError:
             break
         except DBAPIError as problem:
             if _is_locked(problem) or not file.exists():
                 break
             _discard(file)
-    return _watched(Copy(source, _private()))
+    return Copy(source, _private())
 
 
 def default_place(source: Engine) -> URL:
@@ -86,7 +86,9 @@ def _private() -> Engine:
     """A file that this process alone knows of."""
     folder = Path(tempfile.mkdtemp(prefix="flasktrack-copy-"))
     atexit.register(_remove, folder, os.getpid())
-    return _duckdb(folder / "copy.duckdb")
+    engine = _duckdb(folder / "copy.duckdb")
+    event.listen(engine, "handle_error", _explain)
+    return engine
 
 
 def _remove(folder: Path, owner: int) -> None:
@@ -108,8 +110,8 @@ def _is_locked(problem: DBAPIError) -> bool:
     return isinstance(problem.orig, duckdb.IOException) and "lock" in str(problem.orig)
 
 
-def _watched(copy: Copy) -> Copy:
-    """From now on, what DuckDB reports becomes a sentence for the user."""
+def _explaining(copy: Copy) -> Copy:
+    """From now on, what DuckDB reports becomes a sentence for the user; until now it told whose the file is."""
     event.listen(copy.engine, "handle_error", _explain)
     return copy
 

@@ -25,7 +25,7 @@ from flasktrack.core.times import parse_time
 from flasktrack.insight.copy_tables import UNRELIABLE, record, related
 from flasktrack.verify.rows import Streams
 
-_RECORDS_AT_ONCE = 20_000
+RECORDS_AT_ONCE = 20_000
 _SECTIONS_AT = 26  # audit_record's columns come first, then body and salt of each section
 _TIME_LENGTH = len("2026-11-24T05:06:07.123456Z")
 _FIRST_YEAR = np.datetime64("0001-01-01", "us")
@@ -55,7 +55,7 @@ def read_parts(
         check = _Check(organization_id, erasures, first - 1, None if neighbour is None else neighbour[0])
         for row in streams.records():
             check.take(row)
-            if len(check.rows) == _RECORDS_AT_ONCE:
+            if len(check.rows) == RECORDS_AT_ONCE:
                 yield check.part()
         if check.rows:
             yield check.part()

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import streamlit as st
 
+from flasktrack.insight.copy import CopyFailed
 from flasktrack.insight.questions import Questions
 from flasktrack.ui.session import Context
 
@@ -26,9 +27,14 @@ def ask(
     A question is a method of Questions, or a function that is given them first. The caller gets a copy of its own.
     """
     place = context.copy.engine.url.render_as_string(hide_password=True)
-    newest = context.copy.take_in(context.organization.id).last_hash.hex()  # tells two databases apart, too
+    newest = context.standing.state.last_hash.hex()  # tells two databases apart, too
     name = f"{question.__module__}.{question.__qualname__}"
-    return cast(Answer, _ask(context, question, place, context.organization.id, newest, name, args, kwargs))
+    try:
+        return cast(Answer, _ask(context, question, place, context.organization.id, newest, name, args, kwargs))
+    except CopyFailed:
+        if context.copy.renew():  # the file is damaged: another one is begun
+            st.rerun()
+        raise
 
 
 @st.cache_data(max_entries=300, ttl=600, show_spinner=False)

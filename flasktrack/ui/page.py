@@ -8,6 +8,7 @@ from flasktrack.errors import FlaskTrackError
 from flasktrack.ui.links import CURRENT_PAGE
 from flasktrack.ui.registry import PAGES, pages_for
 from flasktrack.ui.session import Context, current
+from flasktrack.ui.standing import draw_standing
 from flasktrack.ui.text import literal
 from flasktrack.ui.theme import badge
 from flasktrack.ui.verdict import chain_verdict
@@ -37,4 +38,6 @@ def open_page(key: str) -> Context:
         st.header(page.title, width="content", anchor=False)
         badge(look)
         st.caption(literal(f"{context.organization.name}: {rests_on}. Times in {context.zone.key}."), width="content")
+    if page.counts:
+        draw_standing(context)
     return context

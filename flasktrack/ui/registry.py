@@ -12,7 +12,10 @@ QUALITY = frozenset({Role.QA_LEAD})
 
 
 class PageEntry(NamedTuple):
-    """A page: `path` from the repository's root, `url_path` as in its address ("" for the page that opens first)."""
+    """A page: `path` from the repository's root, `url_path` as in its address ("" for the page that opens first).
+
+    `counts`: its figures count the columnar copy.
+    """
 
     key: str
     title: str
@@ -20,6 +23,7 @@ class PageEntry(NamedTuple):
     path: str
     url_path: str
     roles: frozenset[Role]
+    counts: bool = True
 
 
 PAGES = {
@@ -29,8 +33,12 @@ PAGES = {
         PageEntry("actors", "Actors", "Activity", "pages/activity/actors.py", "actors", EVERYBODY),
         PageEntry("entities", "Entities", "Activity", "pages/activity/entities.py", "entities", EVERYBODY),
         PageEntry("records", "Records", "Compliance", "pages/compliance/records.py", "records", REVIEWERS),
-        PageEntry("exports", "Exports", "Compliance", "pages/compliance/exports.py", "exports", REVIEWERS),
-        PageEntry("integrity", "Integrity", "Quality", "pages/quality/integrity.py", "integrity", QUALITY),
+        PageEntry(
+            "exports", "Exports", "Compliance", "pages/compliance/exports.py", "exports", REVIEWERS, counts=False
+        ),
+        PageEntry(
+            "integrity", "Integrity", "Quality", "pages/quality/integrity.py", "integrity", QUALITY, counts=False
+        ),
     )
 }
 

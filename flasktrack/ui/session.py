@@ -15,6 +15,7 @@ from flasktrack.access.roles import Role
 from flasktrack.errors import UnknownOrganization
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.copy_place import open_copy
+from flasktrack.insight.following import Follower, Standing
 from flasktrack.settings import Settings
 from flasktrack.store.engine import check_schema, open_engine
 from flasktrack.store.organizations import Organization, check_time_zone, list_organizations
@@ -27,6 +28,7 @@ class Context:
 
     engine: Engine
     copy: Copy
+    standing: Standing
     organization: Organization
     organizations: tuple[Organization, ...]
     zone: ZoneInfo
@@ -45,9 +47,9 @@ def _open(url: str) -> Engine:
 
 
 @st.cache_resource(show_spinner=False)
-def _copy(url: str, analytics_url: str | None) -> Copy:
-    """The copy that all sessions ask."""
-    return open_copy(_open(url), analytics_url)
+def _follower(url: str, analytics_url: str | None) -> Follower:
+    """What keeps the copy that all sessions ask."""
+    return Follower(open_copy(_open(url), analytics_url))
 
 
 def current() -> Context:
@@ -62,9 +64,21 @@ def current() -> Context:
     organization = _chosen(organizations, address.value(address.ORGANIZATION))
     role = Role(address.choice(address.ROLE, [str(role) for role in Role], Role.QA_LEAD))
     zone = check_time_zone(organization.time_zone)
+    follower = _follower_of_settings()
+    standing = follower.keep_up(organization.id)
+    return Context(
+        engine, follower.copy, standing, organization, organizations, zone, role, principal=f"user:demo-{role}"
+    )
+
+
+def keep_up(context: Context) -> Standing:
+    """How far the copy has come by now."""
+    return _follower_of_settings().keep_up(context.organization.id)
+
+
+def _follower_of_settings() -> Follower:
     settings = Settings.from_environment()
-    copy = _copy(settings.database_url, settings.analytics_url)
-    return Context(engine, copy, organization, organizations, zone, role, principal=f"user:demo-{role}")
+    return _follower(settings.database_url, settings.analytics_url)
 
 
 def _chosen(organizations: tuple[Organization, ...], wanted: str | None) -> Organization:

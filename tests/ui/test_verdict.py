@@ -14,7 +14,9 @@ from sqlalchemy import Engine
 from flasktrack.access.roles import Role
 from flasktrack.core.finding import Finding
 from flasktrack.core.times import format_time, utc_now
+from flasktrack.insight.copy import CopyState
 from flasktrack.insight.copy_place import open_copy
+from flasktrack.insight.following import Standing
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
 from flasktrack.store.verifications import Verification, store_verification
@@ -33,7 +35,9 @@ def context(sqlite_engine: Engine, tmp_path: Path) -> Context:
     organization = get_organization(sqlite_engine, NORTHWIND)
     zone = ZoneInfo("Europe/Berlin")
     copy = open_copy(sqlite_engine, f"duckdb:///{tmp_path / 'copy.duckdb'}")
-    return Context(sqlite_engine, copy, organization, (organization,), zone, Role.QA_LEAD, "user:demo")
+    return Context(
+        sqlite_engine, copy, Standing(CopyState(), 0), organization, (organization,), zone, Role.QA_LEAD, "user:demo"
+    )
 
 
 def verify(context: Context, started_by: str = "command line") -> Verification:
