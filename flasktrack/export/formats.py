@@ -86,6 +86,16 @@ FORMATS = {
             "flasktrack.export.evidence",
             frozenset({WITHHELD}),
         ),
+        ExportFormat(
+            "pdf", "Report (PDF)", "pdf",
+            "For reading, printing and signing: what was asked, the chain's state, charts, the records in words.",
+            "flasktrack.export.report_pdf",
+        ),
+        ExportFormat(
+            "html", "Report (HTML)", "html",
+            "The same report for a browser, of any size.",
+            "flasktrack.export.report_html",
+        ),
     )
 }  # fmt: skip
 

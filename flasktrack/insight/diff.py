@@ -62,6 +62,21 @@ def changes(before: Any, after: Any) -> list[Change]:
     return list(_changes("", before, after))
 
 
+def leaves(state: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value of a state with the path that `changes` would give it; what has no parts of its own is one value.
+
+    A list whose items nothing identifies is one value, too: its items come and go under the list's own path.
+    """
+    if isinstance(state, dict) and state:
+        for key in sorted(state):
+            yield from leaves(state[key], f"{path}.{_key(key)}" if path else _key(key))
+    elif isinstance(state, list) and state and (identifier := _identifier(state, state)) is not None:
+        for item in state:
+            yield from leaves(item, f"{path}[{identifier}={_value(item[identifier])}]")
+    else:
+        yield path, state
+
+
 def _changes(path: str, before: Any, after: Any) -> Iterator[Change]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from flasktrack.core.record import Section
 from flasktrack.insight.diff import Change, changes
@@ -66,6 +67,15 @@ def entity_history(ledger: Ledger, entity_type: str, entity_id: str) -> Iterator
             state = _reliable(checked, "after")
 
 
+def about(entities: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    """Whether a record is about one of some entities (type and id): an IN for each type, which an index answers."""
+    ids: dict[str, list[str]] = {}
+    for type_, id_ in entities:
+        ids.setdefault(type_, []).append(id_)
+    columns = audit_record.c
+    return or_(*(and_(columns.entity_type == type_, columns.entity_id.in_(of_type)) for type_, of_type in ids.items()))
+
+
 def unrecorded_change(ledger: Ledger, checked: CheckedRecord) -> list[Change]:
     """What changed between the state that was last recorded of the entity and the `before` of this record.
 
@@ -101,6 +111,25 @@ def related_to(
         link.organization_id == ledger.organization.id, link.entity_type == entity_type, link.entity_id == entity_id
     )
     return ledger.stream(audit_record.c.seq.in_(positions), descending=descending, limit=limit)
+
+
+def recorded_state(checked: CheckedRecord) -> Any:
+    """The state in which an act left its entity (parsed JSON); None where it tells of none, or can't be relied on."""
+    after = None if _modified(checked) else _reliable(checked, "after")
+    try:
+        return None if after is None else parse_body(after)
+    except ValueError:
+        return None
+
+
+def parse_body(body: str) -> Any:
+    """A body's value. Raises ValueError for what is no JSON, or is nested deeper than any body that was recorded."""
+    value = orjson.loads(body)
+    try:
+        orjson.dumps(value)
+    except TypeError as problem:
+        raise ValueError(str(problem)) from None
+    return value
 
 
 def _modified(checked: CheckedRecord) -> bool:

@@ -64,6 +64,11 @@ class Verification:
         return VERIFIED if self.records else NOT_CHECKED
 
     @property
+    def speaks_for_chain(self) -> bool:
+        """Whether its status is the chain's: a range's is only where it found an error."""
+        return self.mode != RANGE or self.status == BROKEN
+
+    @property
     def worst(self) -> str:
         """The sentence of the first error, or else the first remark; empty where there is neither."""
         errors = (finding.detail for finding in self.findings if finding.severity == ERROR)
@@ -120,6 +125,14 @@ def list_verifications(engine: Engine, organization_id: str, limit: int = 100) -
 def latest_verification(engine: Engine, organization_id: str) -> Verification | None:
     """The newest one, or None where none was ever run."""
     return next(iter(list_verifications(engine, organization_id, limit=1)), None)
+
+
+def latest_verdict(engine: Engine, organization_id: str) -> Verification | None:
+    """The newest one that speaks for the whole chain, or None."""
+    latest = latest_verification(engine, organization_id)
+    if latest is None or latest.speaks_for_chain:
+        return latest
+    return next((one for one in list_verifications(engine, organization_id) if one.speaks_for_chain), None)
 
 
 def verified_through(connection: Connection, organization_id: str) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import orjson
 import streamlit as st
 
 from flasktrack.core.display import display
 from flasktrack.core.finding import Finding
 from flasktrack.core.record import SECTIONS, Record, Section
-from flasktrack.insight.history import unrecorded_change
+from flasktrack.insight.history import parse_body, unrecorded_change
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.ui import address
 from flasktrack.ui.diff import draw_change_rows, draw_changes, draw_values
@@ -140,7 +139,7 @@ def _changes(checked: CheckedRecord) -> None:
                 readable = False
             continue
         try:
-            parsed[name] = _parsed(section.body)
+            parsed[name] = parse_body(section.body)
         except ValueError:
             readable = False
             st.caption(f"{name.title()}, as stored")
@@ -148,16 +147,6 @@ def _changes(checked: CheckedRecord) -> None:
     if parsed:
         st.markdown(_heading(readable, parsed))
         draw_changes(parsed.get("before"), parsed.get("after"))
-
-
-def _parsed(body: str) -> object:
-    """A body's value. Raises ValueError for what is no JSON, or is nested deeper than any body that was recorded."""
-    value = orjson.loads(body)
-    try:
-        orjson.dumps(value)
-    except TypeError as problem:
-        raise ValueError(str(problem)) from None
-    return value
 
 
 def _heading(readable: bool, parsed: dict[str, object]) -> str:
@@ -182,7 +171,7 @@ def _request(checked: CheckedRecord) -> None:
         return
     st.markdown("**Request context**")
     try:
-        draw_values(_parsed(checked.context.body))
+        draw_values(parse_body(checked.context.body))
     except ValueError:
         st.code(display(checked.context.body), language=None, wrap_lines=True)
 

@@ -14,8 +14,7 @@ from flasktrack.store.verifications import (
     RANGE,
     VERIFIED,
     Verification,
-    latest_verification,
-    list_verifications,
+    latest_verdict,
 )
 from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.ui.session import Context
@@ -30,19 +29,13 @@ def chain_verdict(context: Context) -> tuple[Look, str]:
     A verification of a range speaks for the chain only where it found an error.
     """
     size = newest_position(context)
-    latest = latest_verification(context.engine, context.organization.id)
-    if latest is not None and not _speaks(latest):
-        latest = next(filter(_speaks, list_verifications(context.engine, context.organization.id)), None)
+    latest = latest_verdict(context.engine, context.organization.id)
     if latest is None:
         return STATUS["not_checked"], f"{count(size, 'record')}, never verified"
     look = STATUS[latest.status]
     if latest.mode == INCREMENTAL and latest.status == VERIFIED:
         look = look._replace(word=f"Verified since {latest.first_seq:,}")  # never a full verdict
     return look, describe(context, latest, size)
-
-
-def _speaks(run: Verification) -> bool:
-    return run.mode != RANGE or run.status == BROKEN
 
 
 def newest_position(context: Context) -> int:

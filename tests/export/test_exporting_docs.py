@@ -15,7 +15,11 @@ from flasktrack.capture.jsonl import EVENT_KEYS
 from flasktrack.export.csv_table import defuse
 from flasktrack.export.formats import FORMATS
 from flasktrack.export.ocsf import ACTIVITIES, CLASS_UID, VERSION
+from flasktrack.export.report import MOST_FINDINGS
+from flasktrack.export.report_pdf import MOST_RECORDS
+from flasktrack.export.report_record import LONGEST_FIELD, LONGEST_REQUEST, LONGEST_VALUE, MOST_ROWS
 from flasktrack.export.xlsx_table import MAX_CELL, MAX_RECORDS
+from flasktrack.insight.first_entries import MOST_OF_ONE
 from tests import adversary
 from tests.export.samples import BERLIN, export, headings, json_rows
 from tests.insight.lab import HERE, ROWS
@@ -51,7 +55,17 @@ def test_every_key_is_documented_in_the_lines_order(sqlite_engine: Engine, tmp_p
 
 def test_every_format_is_documented() -> None:
     table = PAGE.split("| `--format` | for |\n| --- | --- |\n")[1].split("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(FORMATS)
+    cells = [row.split(" | ")[0] for row in table.splitlines()]
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == set(FORMATS)
+
+
+def test_what_a_report_leaves_out_is_documented() -> None:
+    for said in (
+        f"the first {LONGEST_VALUE:,} characters of a\nvalue", f"the first {LONGEST_FIELD:,} of a field's name",
+        f"the first {LONGEST_REQUEST:,} of the request", f"the first {MOST_ROWS:,} values of a record",
+        f"up to {MOST_FINDINGS} findings", f"at most {MOST_RECORDS:,} records", f"more than {MOST_OF_ONE:,} values",
+    ):  # fmt: skip
+        assert said in PAGE
 
 
 def test_what_no_sheet_or_cell_can_hold_is_documented() -> None:
