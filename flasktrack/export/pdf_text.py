@@ -18,7 +18,7 @@ import manimgx_fonts_cjk
 from fontTools.ttLib import TTFont
 
 FOLDERS: Final = tuple(Path(str(package.__file__)).parent for package in (manimgx_fonts, manimgx_fonts_cjk))
-_LONG_WORD: Final = re.compile(r"\S{25,}")
+_LONG_WORD: Final = re.compile(r"\S{20,}")
 _BREAK: Final = "\u200b"  # zero-width space: a line may break here
 _BREAK_EVERY: Final = 4  # characters of a word that is too long for a column
 _IGNORED: Final = frozenset("\u200c\u200d\ufe0e\ufe0f")  # joiners and selectors: no font needs a glyph for them

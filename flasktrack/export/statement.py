@@ -12,11 +12,9 @@ from flasktrack.export.selection import ExportOptions, Selection
 from flasktrack.store.verifications import (
     BROKEN,
     FULL,
-    RANGE,
     VERIFIED,
     Verification,
-    latest_verification,
-    list_verifications,
+    latest_verdict,
 )
 from flasktrack.trust.checkpoints import latest_checkpoint
 
@@ -48,22 +46,9 @@ def chain_state(selection: Selection) -> dict[str, str]:
     size = sealed.size if sealed is not None and isinstance(sealed.size, int) else 0
     unsealed = max(0, newest - size)
     return {
-        "Verified": _verified(speaking_verification(selection), newest),
+        "Verified": _verified(latest_verdict(engine, organization_id), newest),
         "Sealed": f"{f'through position {size:,}' if size else 'nothing'}; {unsealed:,} records not yet sealed",
     }
-
-
-def speaking_verification(selection: Selection) -> Verification | None:
-    """The latest one that speaks for the whole chain: one of a range does only where it found an error."""
-    engine, organization_id = selection.ledger.engine, selection.ledger.organization.id
-    latest = latest_verification(engine, organization_id)
-    if latest is None or _speaks(latest):
-        return latest
-    return next(filter(_speaks, list_verifications(engine, organization_id)), None)
-
-
-def _speaks(run: Verification) -> bool:
-    return run.mode != RANGE or run.status == BROKEN
 
 
 def _verified(run: Verification | None, newest: int) -> str:
