@@ -17,6 +17,11 @@ class Role(StrEnum):
         """As people read it."""
         return _TITLES[self]
 
+    @property
+    def sets_thresholds(self) -> bool:
+        """Whether it may say by which thresholds something needs attention."""
+        return self is Role.QA_LEAD
+
 
 _TITLES = {
     Role.LAB_MANAGER: "Lab manager",

@@ -1,7 +1,7 @@
 """Settings of an organization: each is a JSON object under a name, and each change of one is a record in its chain.
 
     with writing(engine) as connection:
-        change_setting(connection, "northwind-labs", "attention", before, after, actor=("user", "u-17"), reason="...")
+        change_setting(connection, "northwind-labs", "attention", before, after, since=0, actor=..., reason="...")
 
 The row and the record are written in one transaction, and the row names the record. The record's `after` is the very
 text of the row, so whoever changes, adds or removes a row past FlaskTrack is found out when it is read.
@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from flasktrack.core.body import encode_body
 from flasktrack.core.record import Event, Record
@@ -22,6 +22,7 @@ from flasktrack.core.times import utc_now
 from flasktrack.errors import SettingRefused
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record, organization_setting
+from flasktrack.store.scope import scoped
 from flasktrack.store.writer import append
 
 ENTITY_TYPE = "organization_setting"
@@ -31,7 +32,8 @@ _row = organization_setting.c
 class Setting(NamedTuple):
     """What is set, and the position of the record that set it; None and 0 where nothing was.
 
-    `problem` says in a sentence why the stored value can't be relied on; then `value` is None.
+    `problem` says in a sentence why the stored value can't be relied on; then `value` is None. `seq` then is that of
+    the newest record that speaks of it.
     """
 
     value: dict[str, Any] | None
@@ -71,6 +73,7 @@ def change_setting(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     *,
+    since: int,
     actor: tuple[str, str],
     reason: str,
     title: str | None = None,
@@ -78,9 +81,9 @@ def change_setting(
 ) -> Record:
     """Set a setting in the caller's write transaction, and return the record of it.
 
-    `before` is what was in force when the change was decided on (defaults, where nothing was stored); where another
-    change came between, this one is refused. Raises SettingRefused for that, for a change of nothing and for one
-    without a reason, and what `append` raises; after any of them the caller must roll back.
+    `before` is what was in force when the change was decided on (defaults, where nothing was stored), and `since` the
+    `seq` that `read_setting` gave with it. Raises SettingRefused where another change came between, for a change of
+    nothing and for one without a reason, and what `append` raises; after any of them the caller must roll back.
     """
     if not reason.strip():
         raise SettingRefused("A change of a setting needs a reason.", "Say why; it stands in the record.")
@@ -100,11 +103,12 @@ def change_setting(
     )
     # First the record: it takes the organization's head, so that no other change comes between the look and the row.
     (record,) = append(connection, organization_id, [event], clock=clock)
-    stored = connection.execute(_stored(organization_id, name)).first()
-    if stored is not None and stored.value != encode_body("before", before):
+    seq, kind, id_ = (audit_record.c[column] for column in ("seq", "entity_type", "entity_id"))
+    former = scoped(organization_id, func.max(seq)).where(kind == ENTITY_TYPE, id_ == name, seq < record.seq)
+    if (connection.execute(former).scalar_one() or 0) != since:
         raise SettingRefused("Somebody else changed this setting meanwhile; nothing was written.", "Look at it again.")
     values = {"value": encode_body("after", after), "seq": record.seq}
-    if stored is None:
+    if connection.execute(_stored(organization_id, name)).first() is None:
         connection.execute(insert(organization_setting).values(organization_id=organization_id, name=name, **values))
     else:
         mine = _row.organization_id == organization_id, _row.name == name

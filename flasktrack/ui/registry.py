@@ -30,6 +30,7 @@ PAGES = {
     page.key: page
     for page in (
         PageEntry("overview", "Overview", "Activity", "pages/activity/overview.py", "", EVERYBODY),
+        PageEntry("attention", "Attention", "Activity", "pages/activity/attention.py", "attention", EVERYBODY),
         PageEntry("actors", "Actors", "Activity", "pages/activity/actors.py", "actors", EVERYBODY),
         PageEntry("entities", "Entities", "Activity", "pages/activity/entities.py", "entities", EVERYBODY),
         PageEntry("records", "Records", "Compliance", "pages/compliance/records.py", "records", REVIEWERS),

@@ -34,6 +34,13 @@ SEVERITY = {
     "info": Look("Note", ":material/info:", "gray"),
 }
 
+ATTENTION = {
+    "high": Look("High", ":material/priority_high:", "red"),
+    "medium": Look("Medium", ":material/flag:", "orange"),
+    "low": Look("Low", ":material/info:", "gray"),
+}
+"""How soon somebody should look at what a rule found."""
+
 OUTCOME = {
     "success": Look("Success", ":material/check:", "gray"),
     "failure": Look("Failure", ":material/close:", "orange"),

@@ -9,6 +9,7 @@ import streamlit as st
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions, Totals
 from flasktrack.ui.address import shared
+from flasktrack.ui.attention import draw_attention
 from flasktrack.ui.charts import MACHINES, draw_busiest, draw_over_time, draw_ranking
 from flasktrack.ui.filter_bar import filter_bar, set_filter
 from flasktrack.ui.loaders import ask
@@ -28,6 +29,7 @@ def main() -> None:
         st.text(_sentence(context, totals))
         _figures(chosen, totals)
         draw_over_time(context, chosen, totals)
+        draw_attention(context, chosen)
         left, middle, right = st.columns(3)
         with left:
             draw_busiest(context, chosen)

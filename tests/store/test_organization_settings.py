@@ -19,9 +19,15 @@ DEFAULTS = {"hours": 24, "types": ["protocol"]}
 WHO = ("user", "u-17")
 
 
-def change(lab: Engine, before: dict[str, Any], after: dict[str, Any], reason: str = "SOP-7") -> int:
+def change(
+    lab: Engine, before: dict[str, Any], after: dict[str, Any], reason: str = "SOP-7", since: int | None = None
+) -> int:
+    since = read_setting(lab, NORTHWIND, "attention").seq if since is None else since
     with writing(lab) as connection:
-        return change_setting(connection, NORTHWIND, "attention", before, after, actor=WHO, reason=reason).seq
+        done = change_setting(
+            connection, NORTHWIND, "attention", before, after, since=since, actor=WHO, reason=reason
+        )  # fmt: skip
+    return done.seq
 
 
 def test_a_change_is_a_record_with_before_after_reason_and_actor(lab: Engine) -> None:
@@ -62,7 +68,7 @@ def test_what_is_refused_leaves_nothing(
     change(lab, DEFAULTS, {"hours": 2})
     stored = everything(lab)
     with pytest.raises((SettingRefused, InvalidRecord)):
-        change(lab, before, after, reason)
+        change(lab, before, after, reason, since=0 if "meanwhile" in reason else None)
     assert everything(lab) == stored
 
 
@@ -83,6 +89,8 @@ def test_a_setting_that_was_changed_past_its_record_is_not_relied_on(lab: Engine
     assert found.value is None
     assert found.problem is not None
     assert "changed past FlaskTrack" in found.problem
+    change(lab, DEFAULTS, {"hours": 5})
+    assert read_setting(lab, NORTHWIND, "attention") == Setting({"hours": 5}, 3)
 
 
 def test_a_setting_without_any_record_is_not_relied_on(lab: Engine) -> None:

@@ -1,0 +1,161 @@
+"""Rules on who gets in and may do what: failed attempts, first uses, machines off their pattern, changed rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from itertools import groupby
+from statistics import median
+from typing import Any
+
+from sqlalchemy import and_, func, or_
+
+from flasktrack.insight import copy_tables
+from flasktrack.insight.attention.first_uses import FirstUse, find_first_uses
+from flasktrack.insight.attention.look import MOST_HITS, MOST_ROWS, Found, Hit, Look, aware, gravest, naive, utc
+from flasktrack.insight.attention.rule import HIGH, LOW, MEDIUM
+from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named, only_newest
+from flasktrack.insight.attention.series import Series, find_series
+from flasktrack.insight.attention.thresholds import Values
+from flasktrack.insight.filter import RecordFilter
+
+_INSTANT, _DAY = timedelta(microseconds=1), timedelta(days=1)
+_FAILED = ("denied", "failure")
+_record = copy_tables.record.c
+_person = _record.actor_type == "user"
+
+
+def failed_series(look: Look, set_: Values) -> Found:
+    """Rule failed_series. A success of the same actor right after makes it grave."""
+    within = timedelta(minutes=set_["minutes"])
+    found, note = find_series(look, _record.outcome.in_(_FAILED), set_["acts"], within)
+    entered = _successes_after(look, sorted(found, key=lambda one: one.last)[-MOST_HITS:], within)
+    hits: list[Hit] = []
+    for one in found:
+        time = lasting(one.last - one.first)
+        why = f"{counted(one.acts, 'attempt')} of {named(one)} were denied or failed within {time}"
+        success = entered.get(one)
+        if success is not None:
+            why += f", and then {success.action} succeeded (record {success.seq:,})"
+        hits += look.hit(
+            "failed_series", MEDIUM if success is None else HIGH, f"{why}.", one.acts, one.last,
+            actors=(f"{one.actor_type}:{one.actor_id}",), outcomes=_FAILED,
+            occurred_from=one.first, occurred_to=one.last + _INSTANT,
+        )  # fmt: skip
+    return gravest(hits, note=note)
+
+
+def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> dict[Series, Any]:
+    """By series, the first act after it, soon, by which the same actor succeeded in what had failed at its end."""
+    if not found:
+        return {}
+    ends = or_(*(
+        and_(_record.actor_type == one.actor_type, _record.actor_id == one.actor_id,
+             _record.occurred_at.between(naive(one.last), naive(one.last + within)))
+        for one in found
+    ))  # fmt: skip
+    columns = ("seq", "actor_type", "actor_id", "occurred_at", "action", "outcome")
+    acts = look.rows(
+        look.select(*(_record[name] for name in columns)).where(ends).order_by(_record.seq).limit(MOST_ROWS)
+    )
+    entered = {}
+    for one in found:
+        mine = [
+            act
+            for act in acts
+            if (act.actor_type, act.actor_id) == (one.actor_type, one.actor_id)
+            and one.last <= utc(act.occurred_at) <= one.last + within
+        ]
+        tried = {act.action for act in mine if utc(act.occurred_at) == one.last and act.outcome in _FAILED}
+        success = next((act for act in mine if act.outcome == "success" and act.action in tried), None)
+        if success is not None:
+            entered[one] = success
+    return entered
+
+
+def first_actions(look: Look, set_: Values) -> Found:
+    """Rule first_action."""
+    uses = [use for use in _first_uses(look, "action", set_["known"]) if use.is_person]
+    return gravest(_on_uses(look, "first_action", LOW, uses, "used", "actions"))
+
+
+def first_addresses(look: Look, set_: Values) -> Found:
+    """Rule first_address."""
+    uses = [use for use in _first_uses(look, "ip", set_["known"]) if use.is_person]
+    return gravest(_on_uses(look, "first_address", MEDIUM, uses, "acted from", "ips"))
+
+
+def machines_off_pattern(look: Look, set_: Values) -> Found:
+    """Rule machine_pattern."""
+    actions, credentials, addresses = (
+        [use for use in _first_uses(look, kind, set_["known"]) if not use.is_person]
+        for kind in ("action", "credential_id", "ip")
+    )
+    hits = [
+        *_on_uses(look, "machine_pattern", MEDIUM, actions, "used", "actions"),
+        *_on_uses(look, "machine_pattern", MEDIUM, credentials, "acted through", "credentials"),
+        *_on_uses(look, "machine_pattern", MEDIUM, addresses, "acted from", "ips"),
+        *_busy_days(look, set_),
+    ]
+    return gravest(hits)
+
+
+def _busy_days(look: Look, set_: Values) -> Iterator[Hit]:
+    """Days (UTC) on which a machine acted far more often than on its median day."""
+    day = func.date_trunc("day", _record.occurred_at).label("day")
+    counts = (
+        look.select(_record.actor_type, _record.actor_id, day, func.count().label("acts"),
+                    func.max(_record.actor_name).label("actor_name"), func.max(_record.occurred_at).label("last"))
+        .where(~_person, _record.occurred_at.is_not(None))
+        .group_by(_record.actor_type, _record.actor_id, day)
+        .order_by(_record.actor_type, _record.actor_id)
+    )  # fmt: skip
+    for _, of_machine in groupby(look.rows(counts), key=lambda row: row[:2]):
+        days = list(of_machine)
+        usual = median(row.acts for row in days)
+        for row in days:
+            if row.acts >= set_["acts"] and row.acts > usual * set_["times"]:
+                start = utc(row.day)
+                why = (
+                    f"{named(row)} acted {counted(row.acts, 'time')} on {start:%Y-%m-%d} (UTC); on a usual day of the "
+                    f"period, {usual:,.0f}."
+                )
+                yield from look.hit(
+                    "machine_pattern", MEDIUM, why, row.acts, row.last,
+                    actors=(f"{row.actor_type}:{row.actor_id}",), occurred_from=start, occurred_to=start + _DAY,
+                )  # fmt: skip
+
+
+def role_changes(look: Look, set_: Values) -> Found:
+    """Rule role_change."""
+    before, after = _record.before_print, _record.after_print
+    changed = and_(or_(before.is_not(None), after.is_not(None)), before.is_distinct_from(after))
+    columns = ("seq", "occurred_at", "actor_type", "actor_id", "actor_name", "action", "entity_type", "entity_id")
+    access = (
+        look.select(*(_record[name] for name in columns), func.count().over().label("total"))
+        .where(_record.outcome == "success", _record.entity_type.in_(set_["types"]), changed)
+        .order_by(_record.seq.desc())
+        .limit(MOST_ROWS)
+    )
+    rows = look.rows(access)
+    hits = []
+    for acts in grouped(rows, "actor_type", "actor_id", "action", "entity_type"):
+        one = acts[0]
+        entities = listed(act.entity_id for act in acts)
+        why = f"{named(one)} used {one.action} {counted(len(acts), 'time')} on {one.entity_type} {entities}."
+        hits.append(look.hit_on("role_change", LOW, why, acts))
+    for use in (use for use in _first_uses(look, "actor_role", known=1) if use.is_person):
+        positions = RecordFilter(positions=(use.first,))
+        hits.append(Hit("role_change", LOW, use.said(look, "acted as"), 1, 1, positions, aware(use.last)))
+    return gravest(hits, note=only_newest(rows))
+
+
+def _first_uses(look: Look, kind: str, known: int) -> list[FirstUse]:
+    return [use for use in look.once(find_first_uses) if use.kind == kind and use.known >= known]
+
+
+def _on_uses(look: Look, rule: str, severity: str, uses: Iterable[FirstUse], used: str, field: str) -> Iterator[Hit]:
+    """Hits whose records are what the actor did with the value; `field` is the filter's for it."""
+    for use in uses:
+        chosen = {"actors": (f"{use.actor_type}:{use.actor_id}",), field: (use.value,)}
+        yield from look.hit(rule, severity, use.said(look, used), use.acts, use.last, **chosen)

@@ -1,0 +1,81 @@
+"""What needs attention in an organization: every rule asked, about the records of a period.
+
+    attention = find_attention(Questions(copy, "northwind-labs"), thresholds)
+    attention.answers["bulk_deletion"].hits
+
+Rules are questions to the columnar copy. Each answer is bounded, and says so where it did not see all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from flasktrack.insight.attention import access, changes, times
+from flasktrack.insight.attention.look import DEFAULT_DAYS, MOST_RECORDS, Found, Hit, Look, Span, find_span, gravest
+from flasktrack.insight.attention.rules import RULES
+from flasktrack.insight.attention.thresholds import Thresholds, Values
+from flasktrack.insight.questions import Questions
+from flasktrack.store.organizations import check_time_zone
+
+ASK: dict[str, Callable[[Look, Values], Found]] = {
+    "state_gap": changes.state_gaps,
+    "self_approval": changes.self_approvals,
+    "bulk_deletion": changes.bulk_deletions,
+    "no_reason": changes.changes_without_reason,
+    "failed_series": access.failed_series,
+    "future_time": times.future_times,
+    "late_entry": times.late_entries,
+    "off_hours": times.acts_off_hours,
+    "first_address": access.first_addresses,
+    "machine_pattern": access.machines_off_pattern,
+    "same_instant": times.acts_at_one_instant,
+    "first_action": access.first_actions,
+    "role_change": access.role_changes,
+}
+"""What answers for each rule, given a look and the rule's thresholds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What the rules found among the records of `span`; a rule that is switched off has no answer."""
+
+    span: Span
+    answers: Mapping[str, Found]
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """All hits that are given, the gravest and then the newest first."""
+        return gravest((hit for found in self.answers.values() for hit in found.hits), most=None).hits
+
+    @property
+    def total(self) -> int:
+        """How many hits there are, also those that are not given."""
+        return sum(found.total for found in self.answers.values())
+
+    @property
+    def note(self) -> str | None:
+        """A sentence, where the period has more records than are looked at."""
+        return f"Of the period, the newest {MOST_RECORDS:,} records are looked at." if self.span.cut else None
+
+
+def find_attention(
+    questions: Questions,
+    thresholds: Thresholds,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    days: int = DEFAULT_DAYS,
+) -> Attention:
+    """Ask every rule that is switched on.
+
+    The period is one of recording, from `since` (default: `days` before the newest record) up to before `until`.
+    """
+    organization = questions.organization
+    asked = [name for name in RULES if thresholds[name]["on"]]
+    with questions.copy.engine.connect() as connection:
+        span = find_span(connection, organization.id, since, until, days)
+        if not span.last:
+            return Attention(span, {name: Found() for name in asked})
+        look = Look(connection, organization.id, check_time_zone(organization.time_zone), span)
+        return Attention(span, {name: ASK[name](look, thresholds[name]) for name in asked})

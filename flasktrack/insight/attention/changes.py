@@ -1,0 +1,160 @@
+"""Rules on what was changed: deleted wholesale or without a reason, approved by its author, or changed unrecorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+
+from flasktrack.insight import copy_tables
+from flasktrack.insight.attention.look import MOST_ROWS, Found, Hit, Look, gravest
+from flasktrack.insight.attention.rule import HIGH, MEDIUM
+from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named, only_newest, shortened
+from flasktrack.insight.attention.series import find_series
+from flasktrack.insight.attention.thresholds import Values
+from flasktrack.insight.copy_tables import UNRELIABLE
+
+_INSTANT = timedelta(microseconds=1)
+_record = copy_tables.record.c
+_succeeded = _record.outcome == "success"
+_columns = ("seq", "occurred_at", "actor_type", "actor_id", "actor_name", "action", "entity_type", "entity_id")
+
+
+def bulk_deletions(look: Look, set_: Values) -> Found:
+    """Rule bulk_deletion."""
+    deleted = and_(_succeeded, _record.action.in_(set_["actions"]))
+    hits: list[Hit] = []
+    found, note = find_series(look, deleted, set_["acts"], timedelta(minutes=set_["minutes"]))
+    for one in found:
+        why = f"{named(one)} deleted {counted(one.acts, 'entity', 'entities')} within {lasting(one.last - one.first)}."
+        hits += look.hit(
+            "bulk_deletion", HIGH, why, one.acts, one.last,
+            actors=(f"{one.actor_type}:{one.actor_id}",), actions=set_["actions"], outcomes=("success",),
+            occurred_from=one.first, occurred_to=one.last + _INSTANT,
+        )  # fmt: skip
+    return gravest(hits, note=note)
+
+
+def changes_without_reason(look: Look, set_: Values) -> Found:
+    """Rule no_reason."""
+    silent = or_(_record.reason.is_(None), func.trim(_record.reason) == "")
+    deletes = _record.action.in_(set_["actions"])
+    critical = and_(_record.entity_type.in_(set_["types"]), _changes())
+    rows = _newest(look, _succeeded, silent, or_(deletes, critical))
+    hits = []
+    for acts in grouped(rows, "actor_type", "actor_id", "action", "entity_type"):
+        one = acts[0]
+        deleted = one.action in set_["actions"]
+        entities = listed(act.entity_id for act in acts)
+        used = f"used {one.action} {counted(len(acts), 'time')} on {one.entity_type} {entities}"
+        why = f"{named(one)} {used}, without a reason."
+        hits.append(look.hit_on("no_reason", HIGH if deleted else MEDIUM, why, acts))
+    return gravest(hits, note=only_newest(rows))
+
+
+def self_approvals(look: Look, set_: Values) -> Found:
+    """Rule self_approval.
+
+    Of each approval, the entity's earlier acts tell who changed it since it was last approved. It is one's own where
+    oneself did, and nobody else.
+    """
+    approves = set_["actions"]
+    approval = look.select(*(_record[name] for name in _columns)).where(
+        _succeeded, _record.actor_type == "user", _record.action.in_(approves)
+    ).subquery("approval")  # fmt: skip
+    earlier = copy_tables.record.alias("earlier").c
+    same = and_(
+        earlier.organization_id == look.organization_id, earlier.seq.between(look.span.back, look.span.last),
+        earlier.seq < approval.c.seq, earlier.outcome == "success",
+        earlier.entity_type == approval.c.entity_type, earlier.entity_id == approval.c.entity_id,
+    )  # fmt: skip
+    approved, changed = earlier.action.in_(approves), _changed(earlier)
+    own = and_(earlier.actor_type == approval.c.actor_type, earlier.actor_id == approval.c.actor_id)
+    last_approval = func.coalesce(_last(earlier.seq, approved), 0)
+    last_own = _last(earlier.seq, and_(changed, ~approved, own))
+    last_other = func.coalesce(_last(earlier.seq, and_(changed, ~approved, ~own)), 0)
+    found = (
+        select(*approval.c, last_own.label("own"), func.count().over().label("total"))
+        .join_from(approval, earlier.seq.table, same)
+        .group_by(*approval.c)
+        .having(last_own > last_approval, last_other <= last_approval)
+        .order_by(approval.c.seq.desc())
+        .limit(MOST_ROWS)
+    )
+    rows = look.rows(found)
+    hits = []
+    for row in rows:
+        why = (
+            f"{named(row)} used {row.action} on {row.entity_type} {shortened(row.entity_id)} (record {row.seq:,}), "
+            f"which only they had changed since it was last approved (record {row.own:,})."
+        )
+        hits.append(look.hit_on("self_approval", HIGH, why, [row]))
+    return gravest(hits, note=only_newest(rows))
+
+
+def state_gaps(look: Look, set_: Values) -> Found:
+    """Rule state_gap, by the fingerprints of states.
+
+    A `before` that is nowhere recorded as an `after` gives an unrecorded change away, where its entity has a state on
+    record at all. One that leads back to a state which was recorded is not seen here: a verification, which follows
+    each entity through the whole chain, finds that as well.
+    """
+    earlier, known = (copy_tables.record.alias(name).c for name in ("earlier", "known"))
+    reach = look.span.back, look.span.last
+    recorded = (
+        select(known.after_print)
+        .where(known.organization_id == look.organization_id, known.seq.between(*reach))
+        .where(known.after_print == _record.before_print)
+    )
+    odd = (
+        look.select(*(_record[name] for name in _columns))
+        .where(_record.before_print != UNRELIABLE, _record.failed.is_(None), ~recorded.exists())
+        .subquery("odd")
+    )
+    state = and_(
+        earlier.organization_id == look.organization_id, earlier.seq.between(*reach), earlier.seq < odd.c.seq,
+        earlier.entity_type == odd.c.entity_type, earlier.entity_id == odd.c.entity_id,
+        earlier.after_print.is_not(None),
+    )  # fmt: skip
+    reliable = and_(earlier.after_print != UNRELIABLE, earlier.failed.is_(None))
+    last = func.max(earlier.seq)
+    found = (
+        select(*odd.c, last.label("state_seq"), func.count().over().label("total"))
+        .join_from(odd, earlier.seq.table, state)
+        .group_by(*odd.c)
+        .having(last == _last(earlier.seq, reliable))
+        .order_by(odd.c.seq.desc())
+        .limit(MOST_ROWS)
+    )
+    rows = look.rows(found)
+    hits = []
+    for row in rows:
+        why = (
+            f"What {named(row)} found in {row.entity_type} {shortened(row.entity_id)} (record {row.seq:,}) is not what "
+            f"was last recorded of it (record {row.state_seq:,})."
+        )
+        hits.append(look.hit_on("state_gap", HIGH, why, [row]))
+    return gravest(hits, note=only_newest(rows))
+
+
+def _changes(record: Any = _record) -> ColumnElement[bool]:
+    """Whether an act changed what was there: not one that creates, and not one that only reads."""
+    before, after = record.before_print, record.after_print
+    return and_(before.is_not(None), or_(after.is_(None), before != after))
+
+
+def _changed(record: Any) -> ColumnElement[bool]:
+    """Whether an act left another state than it found, a first one included."""
+    before, after = record.before_print, record.after_print
+    return and_(after.is_not(None), or_(before.is_(None), before != after))
+
+
+def _last(seq: ColumnElement[int], condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.max(case((condition, seq)))
+
+
+def _newest(look: Look, *conditions: ColumnElement[bool]) -> Sequence[Any]:
+    statement = look.select(*(_record[name] for name in _columns), func.count().over().label("total"))
+    return look.rows(statement.where(*conditions).order_by(_record.seq.desc()).limit(MOST_ROWS))

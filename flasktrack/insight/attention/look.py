@@ -1,0 +1,176 @@
+"""What a look at a period is made of: which records it covers, what a rule found, and how a rule asks.
+
+A period is one of recording, not of occurring: what was entered yesterday for last year belongs to yesterday's review.
+Records stand in the order in which they were recorded, so a period is a range of positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func
+
+from flasktrack.errors import InvalidFilter
+from flasktrack.insight import copy_tables
+from flasktrack.insight.attention.rule import SEVERITIES
+from flasktrack.insight.copy_tables import copied
+from flasktrack.insight.filter import RecordFilter
+
+DEFAULT_DAYS = 30
+"""Up to the newest record, where no other period is asked for."""
+MOST_RECORDS = 100_000
+"""Records that a look covers, the newest of the period: rules are to be answered while somebody waits."""
+LOOK_BACK = 100_000
+"""Records before the period that tell what is usual: whether somebody did, or was, something before."""
+MOST_HITS = 50
+"""Hits of one rule that are given."""
+MOST_ROWS = 2_000
+"""Records that one rule puts together to hits, the newest ones."""
+MOST_LINKED = 200
+"""Records that the link of one hit names one by one."""
+
+_record = copy_tables.record.c
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The records that a look covers, inclusive, and when they were recorded (UTC); `cut` where the period has more.
+
+    `back` is the first of those before them that tell what is usual. All 0 where there is no record.
+    """
+
+    first: int = 0
+    last: int = 0
+    records: int = 0
+    begins: datetime | None = None
+    ends: datetime | None = None
+    back: int = 0
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something that a rule found: `why` says it in a sentence, `chosen` selects its records.
+
+    `linked` is how many of its `records` that filter selects: all, but where they are too many to be named one by one.
+    """
+
+    rule: str
+    severity: str
+    why: str
+    records: int
+    linked: int
+    chosen: RecordFilter
+    last_occurred: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a rule found: the gravest and newest hits, how many there are, and a sentence where it did not see all."""
+
+    hits: tuple[Hit, ...] = ()
+    total: int = 0
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at an organization's records: what rules ask through."""
+
+    connection: Connection
+    organization_id: str
+    zone: ZoneInfo
+    span: Span
+    _known: dict[Any, Any] = field(default_factory=dict, init=False)
+
+    def once(self, question: Callable[[Look], Answer]) -> Answer:
+        """The answer to a question that several rules ask."""
+        if question not in self._known:
+            self._known[question] = question(self)
+        answer: Answer = self._known[question]
+        return answer
+
+    def select(self, *columns: ColumnElement[Any], back: bool = False) -> Select[Any]:
+        """SELECT columns of the records that are looked at; with `back`, of those before them, too."""
+        first = self.span.back if back else self.span.first
+        return copied(self.organization_id, *columns).where(_record.seq.between(first, self.span.last))
+
+    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        return self.connection.execute(statement).all()
+
+    def hit(
+        self, rule: str, severity: str, why: str, records: int, last_occurred: datetime | None, **chosen: Any
+    ) -> Iterator[Hit]:
+        """The hit on the records of the look that a filter selects.
+
+        None at all for what an altered record holds and no filter can ask for: a verification reports that record.
+        """
+        try:
+            within = RecordFilter(seq_first=self.span.first, seq_last=self.span.last, **chosen)
+        except InvalidFilter:
+            return
+        yield Hit(rule, severity, why, records, records, within, aware(last_occurred))
+
+    def hit_on(self, rule: str, severity: str, why: str, rows: Sequence[Row[Any]]) -> Hit:
+        """The hit on single records: rows with `seq` and `occurred_at`, the newest first."""
+        seqs = [row.seq for row in rows]
+        named = RecordFilter(positions=tuple(seqs[:MOST_LINKED]))
+        latest = max((row.occurred_at for row in rows if row.occurred_at is not None), default=None)
+        return Hit(rule, severity, why, len(seqs), len(named.positions), named, aware(latest))
+
+
+def find_span(
+    connection: Connection,
+    organization_id: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    days: int = DEFAULT_DAYS,
+) -> Span:
+    """The newest records that were recorded from `since` (default: `days` before the newest) up to before `until`."""
+    seq, recorded = _record.seq, _record.recorded_at
+    newest_of = copied(organization_id, func.max(seq), func.max(recorded))
+    if until is not None:
+        newest_of = newest_of.where(recorded < naive(until))
+    last, newest = connection.execute(newest_of).one()
+    if last is None or newest is None:
+        return Span()
+    start = newest - timedelta(days=days) if since is None else naive(since)
+    lowest = max(1, last - MOST_RECORDS + 1)
+    covered = copied(organization_id, func.min(seq), func.count(), func.min(recorded)).where(seq.between(lowest, last))
+    first, records, begins = connection.execute(covered.where(recorded >= start)).one()
+    if first is None:
+        return Span()
+    back, cut = max(1, first - LOOK_BACK), first == lowest > 1
+    return Span(first, last, records, aware(begins), aware(newest), back, cut)
+
+
+def gravest(
+    hits: Iterable[Hit], total: int | None = None, note: str | None = None, most: int | None = MOST_HITS
+) -> Found:
+    """Hits in their order, the gravest and then the newest first, and no more than are given."""
+    ordered = sorted(hits, key=_newest_first)
+    ordered.sort(key=lambda hit: SEVERITIES.index(hit.severity))
+    return Found(tuple(ordered[:most]), len(ordered) if total is None else total, note)
+
+
+def _newest_first(hit: Hit) -> float:
+    return 0.0 if hit.last_occurred is None else -hit.last_occurred.timestamp()
+
+
+def naive(moment: datetime) -> datetime:
+    """A time as the copy holds it: UTC, without saying so."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def utc(moment: datetime) -> datetime:
+    """A time of the copy, saying that it is UTC."""
+    return moment.replace(tzinfo=UTC)
+
+
+def aware(moment: datetime | None) -> datetime | None:
+    return None if moment is None else utc(moment)

@@ -1,0 +1,58 @@
+"""How hits are put into words, and records together to hits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row
+
+_SHOWN = 60  # characters of a name in a sentence
+_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 act`, `1,200 acts`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def named(row: Any) -> str:
+    """An actor as people know them: the name, or else the id."""
+    return shortened(row.actor_name or row.actor_id or "unknown")
+
+
+def shortened(text: object) -> str:
+    """No longer than a sentence bears."""
+    said = str(text)
+    return said if len(said) <= _SHOWN else f"{said[: _SHOWN - 1]}…"
+
+
+def lasting(span: timedelta) -> str:
+    """A length of time in its largest whole unit, such as `17 days`."""
+    seconds = abs(span.total_seconds())
+    size, unit = next((one for one in _UNITS if seconds >= 2 * one[0]), _UNITS[-1])
+    return counted(int(seconds // size), unit)
+
+
+def listed(words: Iterable[object], most: int = 3) -> str:
+    """`a, b, c and 4 more`, each once."""
+    given = [shortened(word) for word in dict.fromkeys(words)]
+    if len(given) > most:
+        return f"{', '.join(given[:most])} and {len(given) - most:,} more"
+    return " and ".join(filter(None, (", ".join(given[:-1]), given[-1]))) if given else ""
+
+
+def grouped(rows: Sequence[Row[Any]], *names: str) -> list[list[Row[Any]]]:
+    """Rows with the same values together, in the order in which the first of each comes."""
+    found: dict[tuple[Any, ...], list[Row[Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(getattr(row, name) for name in names), []).append(row)
+    return list(found.values())
+
+
+def only_newest(rows: Sequence[Any]) -> str | None:
+    """What to say where a rule's `total` records were more than it could put together."""
+    if not rows or rows[0].total <= len(rows):
+        return None
+    return f"Of {rows[0].total:,} such records, the newest {len(rows):,} are put together here."
