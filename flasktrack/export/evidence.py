@@ -17,30 +17,27 @@ from typing import IO, Any, cast
 
 import orjson
 
-from flasktrack.core.finding import ERROR, Finding
 from flasktrack.core.header import record_header
 from flasktrack.core.keys import ED25519
 from flasktrack.core.note import MAX_NOTE_CHARACTERS, format_note, sign_note
 from flasktrack.core.record import SECTIONS, Section
 from flasktrack.core.times import format_time, parse_time, utc_now
-from flasktrack.errors import ExportFailed, InvalidNote, TreeIncomplete, Unsealed
+from flasktrack.errors import ExportFailed, TreeIncomplete
 from flasktrack.export import verify_package
 from flasktrack.export.evidence_readme import readme
 from flasktrack.export.evidence_report import report_parts
 from flasktrack.export.new_file import NewFile, Scratch
+from flasktrack.export.sealed import VERIFY, checkpoint_over, refuse_unsound
 from flasktrack.export.selection import ExportOptions, Selection
 from flasktrack.export.verify_package import CHECKPOINT, MANIFEST, RECORDS, TABLE
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.reader import CheckedRecord
-from flasktrack.store.schema import audit_record
-from flasktrack.trust.checkpoints import StoredCheckpoint, latest_checkpoint, open_note
-from flasktrack.trust.keyring import Keyring
+from flasktrack.trust.checkpoints import StoredCheckpoint
 from flasktrack.trust.proofs import InclusionProofs
 
 README, REPORT, VERIFIER = "README.txt", "report.html", "verify.py"
 
 _ZIP64_FROM = 2**30  # bytes: from here on a file's sizes are written in 64 bits
-_ADVICE = "Nothing was left behind. Run a full verification: it says what happened to the records."
 
 
 def write(selection: Selection, options: ExportOptions, file: NewFile) -> None:
@@ -55,7 +52,7 @@ def write(selection: Selection, options: ExportOptions, file: NewFile) -> None:
     organization_id = selection.ledger.organization.id
     if not selection.total:
         raise ExportFailed("No record meets the filter, and a package of nothing proves nothing.", "Choose another.")
-    sealed = _checkpoint(selection, keyring)
+    sealed = checkpoint_over(selection.ledger, keyring, *selection.counted.conditions())
     keys = [key for key in keyring.signing_keys(organization_id) if key.verifier.type == ED25519]
     now = utc_now()
     said = selection.chosen.describe(options.zone)
@@ -78,31 +75,6 @@ def write(selection: Selection, options: ExportOptions, file: NewFile) -> None:
             if len(note) > MAX_NOTE_CHARACTERS:
                 raise ExportFailed("The filter is too long for a manifest.", "Ask for fewer values. Nothing is left.")
             package.add(MANIFEST, [note.encode()])
-
-
-def _checkpoint(selection: Selection, keyring: Keyring) -> StoredCheckpoint:
-    """The last checkpoint, once it is known that it may be believed and covers what is selected."""
-    ledger, organization_id = selection.ledger, selection.ledger.organization.id
-    seal = f"Seal them first: python -m flasktrack checkpoint --organization {organization_id}"
-    with ledger.engine.connect() as connection:
-        last = latest_checkpoint(connection, organization_id)
-    if last is None:
-        raise Unsealed(f"Nothing of {organization_id} is sealed yet, so nothing can be proved.", seal)
-    above = ledger.count(*selection.counted.conditions(), audit_record.c.seq > last.size)
-    if above:
-        said = "1 record lies" if above == 1 else f"{above:,} records lie"
-        raise Unsealed(
-            f"{said} above the last checkpoint, which covers positions 1 to {last.size:,}: nothing proves them yet.",
-            f"{seal} (or export up to there, with --seq)",
-        )
-    try:
-        keys = keyring.trusted(organization_id)
-        opened = open_note(last.note, keyring.origin(organization_id), keys, keyring.third_parties())
-    except InvalidNote as problem:
-        raise ExportFailed(f"The last checkpoint can't be believed: {problem.what}", _ADVICE) from None
-    if (opened.checkpoint.size, opened.checkpoint.root) != (last.size, last.root):
-        raise ExportFailed("The last checkpoint is not stored as it was signed.", _ADVICE)
-    return last
 
 
 def _manifest(selection: Selection, options: ExportOptions, sealed: StoredCheckpoint) -> dict[str, Any]:
@@ -147,20 +119,20 @@ def _write_records(
     with selection.ledger.engine.connect() as connection:
         proofs = InclusionProofs(connection, organization_id, sealed.size)
         for number, checked in enumerate(selection.records(), 1):
-            _refuse_unsound(checked.findings)
+            refuse_unsound(checked.findings)
             try:
                 line = record_line(checked, proofs.of(checked.record.seq), manifest["withheld"])
             except TreeIncomplete as problem:
-                raise ExportFailed(f"Proofs can't be made: {problem.what}", _ADVICE) from None
+                raise ExportFailed(f"Proofs can't be made: {problem.what}", VERIFY) from None
             lines.write(line)
             record = check.take(number, line)
             if record is not None:
                 table.write(verify_package.table_row(record))
             if result.findings:
-                _refuse_unsound(result.findings)
+                refuse_unsound(result.findings)
     manifest |= {"first_seq": check.first, "last_seq": check.last}
     check.end()
-    _refuse_unsound(result.findings)
+    refuse_unsound(result.findings)
 
 
 def record_line(checked: CheckedRecord, proof: list[bytes], withheld: list[str]) -> bytes:
@@ -179,12 +151,6 @@ def _section(section: Section | None) -> str:
     if section is None:
         return "null"
     return orjson.dumps({"salt": base64.b64encode(section.salt).decode(), "body": section.body}).decode()
-
-
-def _refuse_unsound(findings: Iterable[Finding | verify_package.Finding]) -> None:
-    for finding in findings:
-        if finding.severity == ERROR:
-            raise ExportFailed(f"No package was made, since it could not be verified. {finding.detail}", _ADVICE)
 
 
 # The archive

@@ -14,6 +14,7 @@ from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.ui import address
 from flasktrack.ui.diff import draw_change_rows, draw_changes, draw_values
 from flasktrack.ui.links import page_link
+from flasktrack.ui.record_proof import draw_proof
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
 from flasktrack.ui.text import hex_text, literal, number
@@ -52,6 +53,7 @@ def record_detail(context: Context, seq: int, *, listed: Sequence[int] = (), fin
         _links(context, checked.record)
         _request(checked)
         _chain(checked.record)
+        draw_proof(context, checked)
 
 
 def _neighbours(ledger: Ledger, seq: int, listed: Sequence[int]) -> None:

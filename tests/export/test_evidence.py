@@ -166,10 +166,10 @@ def test_nothing_is_made_of_nothing(lab: Lab) -> None:
         ("UPDATE audit_record SET action = 'delete' WHERE seq = 3", "Record 3 was altered"),
         ("UPDATE audit_payload SET after = '{}' WHERE seq = 3", "'after' is not what was recorded"),
         ("UPDATE audit_payload SET after = NULL, after_salt = NULL WHERE seq = 3", "'after' was recorded but is gone"),
-        ("DELETE FROM audit_record WHERE seq = 4", "No package was made|Proofs can't be made"),
+        ("DELETE FROM audit_record WHERE seq = 4", "There is no proof of what|Proofs can't be made"),
         ("UPDATE checkpoint SET root = zeroblob(32)", "not stored as it was signed"),
         ("UPDATE checkpoint SET note = replace(note, 'lab.example', 'lab.elsewhere')", "can't be believed"),
-        ("UPDATE audit_record SET hash = zeroblob(32) WHERE seq = 12", "No package was made"),
+        ("UPDATE audit_record SET hash = zeroblob(32) WHERE seq = 12", "There is no proof of what"),
     ],
 )
 def test_what_no_inspector_could_verify_is_refused(own: Lab, sql: str, words: str) -> None:
