@@ -37,6 +37,7 @@ from flasktrack.trust.proofs import InclusionProofs
 
 README, REPORT, VERIFIER = "README.txt", "report.html", "verify.py"
 
+_LEVEL = 2  # hashes hardly compress: a higher level takes twice as long, and saves a twentieth
 _ZIP64_FROM = 2**30  # bytes: from here on a file's sizes are written in 64 bits
 
 
@@ -62,7 +63,7 @@ def write(selection: Selection, options: ExportOptions, file: NewFile) -> None:
     }
     with file.scratch() as lines, file.scratch() as table:
         _write_records(selection, sealed, manifest, lines, table)
-        with zipfile.ZipFile(cast("IO[bytes]", file), "w") as archive:
+        with zipfile.ZipFile(cast("IO[bytes]", file), "w", compresslevel=_LEVEL) as archive:
             package = _Package(archive, str(manifest["created_at"]))
             package.add(README, [readme(manifest).encode()])
             package.add(CHECKPOINT, [sealed.note.encode()])
@@ -79,7 +80,7 @@ def write(selection: Selection, options: ExportOptions, file: NewFile) -> None:
 
 def _manifest(selection: Selection, options: ExportOptions, sealed: StoredCheckpoint) -> dict[str, Any]:
     """What the manifest will say, but for the origin, the time, and the files."""
-    applied, complete = _claim(selection)
+    applied, complete = _claim(selection, sealed.size)
     return {
         "format": verify_package.FORMAT,
         "organization_id": selection.ledger.organization.id,
@@ -92,12 +93,15 @@ def _manifest(selection: Selection, options: ExportOptions, sealed: StoredCheckp
     }
 
 
-def _claim(selection: Selection) -> tuple[RecordFilter, str]:
+def _claim(selection: Selection, size: int) -> tuple[RecordFilter, str]:
     """The filter as it is applied, and what the package will claim to be complete for.
 
-    Where positions alone are asked for, or nothing is, the filter states both ends of the range.
+    Where positions alone are asked for, or nothing is, the filter states both ends of the range. An upper end beyond
+    the checkpoint (the page fixes one when it counts) is none: up to there goes every package.
     """
     chosen, counted = selection.chosen, selection.counted
+    if chosen.seq_first is None and (chosen.seq_last or size) >= size:
+        chosen = replace(chosen, seq_last=None)
     asked = set(chosen.to_params())
     if asked <= {"seq"}:
         return RecordFilter(seq_first=chosen.seq_first or 1, seq_last=counted.seq_last), "range"
@@ -114,7 +118,7 @@ def _write_records(
     """Write both tables of records, and note in the manifest between which positions they lie."""
     result = verify_package.Result()
     check = verify_package.Records(result, manifest, (sealed.size, sealed.root))
-    table.write(verify_package.table_head())
+    table.write(check.row)
     organization_id = selection.ledger.organization.id
     with selection.ledger.engine.connect() as connection:
         proofs = InclusionProofs(connection, organization_id, sealed.size)
@@ -125,9 +129,8 @@ def _write_records(
             except TreeIncomplete as problem:
                 raise ExportFailed(f"Proofs can't be made: {problem.what}", VERIFY) from None
             lines.write(line)
-            record = check.take(number, line)
-            if record is not None:
-                table.write(verify_package.table_row(record))
+            check.take(number, line)
+            table.write(check.row)
             if result.findings:
                 refuse_unsound(result.findings)
     manifest |= {"first_seq": check.first, "last_seq": check.last}

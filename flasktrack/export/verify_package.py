@@ -270,7 +270,8 @@ def parse(text: str) -> Any:
         value = json.loads(
             text, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse, object_pairs_hook=_unique
         )
-        canonical(value)
+        if "\\u" in text:  # half a character can only come from an escape
+            canonical(value)
     except (ValueError, RecursionError):
         raise Malformed("it is not the JSON that it should be") from None
     return value
@@ -477,7 +478,8 @@ class Records:
         self.checkpoint = checkpoint
         self.claim = Claim(manifest, result) if manifest else None
         self.withheld = manifest["withheld"] if manifest else []
-        self.table = sha256(table_head())  # of records.csv as these records give it
+        self.row = table_head()  # of records.csv, as the last record gives it
+        self.table = sha256(self.row)
         self.malformed: list[int] = []  # lines
         self.first = self.last = 0
         self.before: tuple[int, str] | None = None  # the record before, if it was sound: position and hash
@@ -485,13 +487,12 @@ class Records:
         self.shown: set[str] = set()  # withheld sections that are there all the same
         self.erasures: list[tuple[int, int, int, list[str]]] = []
 
-    def take(self, number: int, line: bytes) -> dict[str, Any] | None:
-        """Check a line, and return what it says; None where it is no record."""
+    def take(self, number: int, line: bytes) -> None:
         try:
             record = read_line(line, self.manifest["organization_id"] if self.manifest else None)
         except Malformed:
             self.malformed.append(number)
-            return None
+            return
         header, stated = record["header"], record["hash"]
         seq: int = header["seq"]
         sound = True
@@ -511,12 +512,12 @@ class Records:
         self._sections(record, seq, sound)
         if self.claim:
             self.claim.take(header)
-        self.table.update(table_row(record))
+        self.row = table_row(record)
+        self.table.update(self.row)
         self.result.records += 1
         self.before = (seq, stated) if sound else None
         self.first = self.first or seq
         self.last = max(self.last, seq)
-        return record
 
     def _sections(self, record: dict[str, Any], seq: int, sound: bool) -> None:
         for name in SECTIONS:
@@ -607,6 +608,8 @@ def table_row(record: dict[str, Any]) -> bytes:
 def _cell(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
+    if value and value.isalnum():  # most are: nothing to look for
+        return f'"{value}"'
     return '"' + defuse(value or "").replace('"', '""') + '"'
 
 

@@ -10,6 +10,8 @@ is read and folded once, however many of its records are asked for.
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from sqlalchemy import Connection
 
 from flasktrack.core import merkle
@@ -33,7 +35,27 @@ class InclusionProofs:
 
         Raises ValueError unless 1 <= seq <= size, TreeIncomplete where a record is absent or holds no hash.
         """
-        return merkle.inclusion_proof(seq - 1, self.size, self._subtree)
+        if not 1 <= seq <= self.size:
+            raise ValueError(f"a tree of {self.size} leaves has no leaf {seq - 1}")
+        proof, level, index = [], 0, seq - 1
+        while 1 << level < self.size:
+            if (index ^ 1) << level < self.size:  # else there is nothing beside it, and it is its own parent
+                proof.append(self._node(level, index ^ 1))
+            level, index = level + 1, index >> 1
+        return proof
+
+    def _node(self, level: int, index: int) -> bytes:
+        """What stands at `level` above the leaves index * 2^level ..., as many as there are."""
+        if (index + 1) << level <= self.size:
+            return self._subtree(level, index)
+        key = level, index
+        if key not in self._at_end:
+            left, right = 2 * index, 2 * index + 1
+            node = self._node(level - 1, left)
+            if right << level - 1 < self.size:
+                node = merkle.node_hash(node, self._node(level - 1, right))
+            self._at_end[key] = node
+        return self._at_end[key]
 
     def _subtree(self, level: int, index: int) -> bytes:
         """As `merkle.Subtree`."""
@@ -56,5 +78,6 @@ def _rows(nodes: list[bytes]) -> _Rows:
     rows = [nodes]
     while len(rows[-1]) > 1:
         row = rows[-1]
-        rows.append([merkle.node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=True)])
+        pairs = zip(row[::2], row[1::2], strict=True)
+        rows.append([sha256(b"\x01" + left + right).digest() for left, right in pairs])  # as merkle.node_hash
     return rows

@@ -78,14 +78,20 @@ def _options(context: Context, format_: ExportFormat) -> ExportOptions:
 def _start(
     context: Context, counted: RecordFilter, records: int, format_: ExportFormat, options: ExportOptions
 ) -> None:
-    organization_id = context.organization.id
     try:
-        asked = ask_for_export(
-            context.engine, organization_id, counted, records, format_.name, options, Settings.from_environment()
-        )
+        address.write(**{OPENED: start_export(context, counted, records, format_, options)})
     except FlaskTrackError as problem:
         st.session_state[_REFUSED] = str(problem)
-        return
+
+
+def start_export(
+    context: Context, counted: RecordFilter, records: int, format_: ExportFormat, options: ExportOptions
+) -> str:
+    """Let a process write an export, which the page Exports shows by the id that this returns. Raises ExportFailed."""
+    organization_id = context.organization.id
+    asked = ask_for_export(
+        context.engine, organization_id, counted, records, format_.name, options, Settings.from_environment()
+    )
 
     def ended(problem: str) -> None:
         """What the process itself could not say; where it has, this changes nothing."""
@@ -93,7 +99,7 @@ def _start(
             settle_export(connection, asked.id, FAILED, problem=problem)
 
     run_beside(context.engine, ended, "run-export", f"--organization={organization_id}", f"--id={asked.id}")
-    address.write(**{OPENED: asked.id})
+    return asked.id
 
 
 def exports_under_way(context: Context) -> None:

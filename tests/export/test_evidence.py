@@ -91,7 +91,13 @@ DAY = datetime(2026, 11, 24, tzinfo=UTC)
         ),
         (
             RecordFilter(entities=("sample:S-1",), seq_last=99),
-            {"entity": ["sample:S-1"], "seq": ["-12"]},
+            {"entity": ["sample:S-1"]},
+            "entity",
+            [1, 5, 9],
+        ),
+        (
+            RecordFilter(entities=("sample:S-1",), seq_last=11),
+            {"entity": ["sample:S-1"], "seq": ["-11"]},
             "none",
             [1, 5, 9],
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from sqlalchemy import Engine
@@ -11,10 +12,11 @@ from flasktrack.export import verify_package
 from flasktrack.seal.sealing import seal
 from flasktrack.settings import Settings
 from flasktrack.store.engine import open_engine
+from flasktrack.store.exports import UNDER_WAY, list_exports
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
 from tests.store.samples import event, record
-from tests.ui.app import App, OpenApp
+from tests.ui.app import SECONDS, App, OpenApp
 from tests.ui.fetch import fetch
 
 HERE = "small-lab"
@@ -39,24 +41,30 @@ def test_a_sealed_records_proof_and_package_can_be_taken_away(
 ) -> None:
     app = opened(open_app, small_url, 3)
     assert "a checkpoint signed over records 1 to 10 covers it" in app.text
-    app.click("Prove this record")
+    app.click("Make its proof")
     assert app.errors == []
-    (link,) = (link for link in app.test.get("link_button") if "package" in link.proto.label)
+    assert len(app.test.get("download_button")) == 1
+    app.click("Make a package of it")
+    app.click_link("The package is on the page Exports, with its download")
+    deadline = time.monotonic() + SECONDS
+    while list_exports(engine, HERE)[0].status in UNDER_WAY:
+        assert time.monotonic() < deadline, "it did not end"
+        time.sleep(0.1)
+    app.run()
+    (link,) = app.test.get("link_button")
     answer = fetch(link.proto.url)
-    assert answer.headers["content-disposition"].endswith('filename="small-lab-record-3.zip"')
     keys = verify_package.read_keys(Keyring.from_settings(Settings.from_environment()).vkeys([HERE]))
     result = verify_package.check_package(io.BytesIO(answer.content), keys)
     assert (result.status, result.records) == ("verified", 1)
     assert result.manifest is not None
     assert result.manifest["filter"] == {"seq": ["3"]}
-    assert len(app.test.get("download_button")) == 1
     engine.dispose()
 
 
 def test_a_record_that_is_not_sealed_says_to_seal_first(open_app: OpenApp, small_url: str, engine: Engine) -> None:
     app = opened(open_app, small_url, 11)
     assert "no signed checkpoint covers this record" in app.text
-    assert "Prove this record" not in app.buttons
+    assert "Make its proof" not in app.buttons
     assert "Seal now, on the page Integrity" not in app.links
     assert "Seal now, on the page Integrity" in opened(open_app, small_url, 11, "qa-lead").links
     engine.dispose()
