@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from flasktrack.cli_common import NOBODY, SOUND, actor, add_progress, answer, database, progress_report
+from sqlalchemy import Engine
+
+from flasktrack.cli_common import NOBODY, SOUND, actor, add_progress, answer, database, progress_report, say
 from flasktrack.core.record import SECTIONS
-from flasktrack.errors import ExportFailed
+from flasktrack.errors import ExportFailed, InvalidFilter
 from flasktrack.export.formats import FORMATS
-from flasktrack.settings import Settings
+from flasktrack.export.selection import ExportOptions
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.settings import Settings, parse_duration
 
 _REPEATABLE = (
     ("actor", "TYPE:ID"),
@@ -32,15 +36,17 @@ def add_export_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     export = command("export", _export, "write the records that a filter selects to a file")
     export.add_argument("--organization", metavar="ID", required=True)
     export.add_argument("--format", choices=tuple(FORMATS), required=True)
-    export.add_argument("--output", metavar="FILE", type=Path, required=True)
+    export.add_argument("--output", metavar="FILE", type=Path)
     export.add_argument("--columns", metavar="NAME,...", type=_names, default=(), help="default: all")
     export.add_argument("--time-zone", metavar="ZONE", help="of the times; default: the organization's")
     export.add_argument("--withhold", metavar="NAME,...", type=_names, default=(), help="before, after, context")
     export.add_argument("--by", metavar="TYPE:ID", type=actor, default=NOBODY, help="who asks for it")
+    export.add_argument("--saved", metavar="NAME", help="a filter that was saved on the page Exports")
+    export.add_argument("--every", metavar="TIME", help="again and again what is new, such as 1d, until it is stopped")
     add_progress(export)
     filters = export.add_argument_group("filters", "repeatable ones are OR inside, AND between")
     filters.add_argument("--from", metavar="TIME", dest="from_", help="occurred at or after")
-    filters.add_argument("--to", metavar="TIME", help="occurred before")
+    filters.add_argument("--to", metavar="TIME", help="occurred before; with --every: the folder to export to")
     for name, metavar in _REPEATABLE:
         filters.add_argument(f"--{name}", metavar=metavar, action="append", default=[])
     filters.add_argument("--with-related", action="store_true", help="records that relate to the --entity, too")
@@ -58,25 +64,15 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from flasktrack.cli_chain import trust_from
     from flasktrack.export.exporting import export_records
     from flasktrack.export.running import record_export
-    from flasktrack.export.selection import ExportOptions
-    from flasktrack.insight.filter import RecordFilter
-    from flasktrack.store.organizations import check_time_zone, get_organization
 
-    if unknown := set(options.withhold) - set(SECTIONS):
-        raise ExportFailed(f"{min(unknown)[:60]!r} is no section.", f"Sections are {', '.join(SECTIONS)}.")
+    if options.every:
+        return _export_on_schedule(options)
+    if options.output is None:
+        raise ExportFailed("Where to is not said.", "Give --output FILE, or --every TIME --to DIR.")
     with database(options) as engine, progress_report(options.progress) as progress:
-        zone = check_time_zone(get_organization(engine, options.organization).time_zone)
-        chosen = RecordFilter.from_params(_params(options), zone)
-        asked = ExportOptions(
-            zone=check_time_zone(options.time_zone) if options.time_zone else zone,
-            columns=options.columns,
-            withheld=options.withhold,
-            requested_by=options.by,
-            trust=trust_from(Settings.from_environment()),
-        )
+        chosen, asked = _asked(engine, options)
         on_record = partial(record_export, engine, options.organization, options.format, asked)
         result = export_records(
             engine, options.organization, chosen, options.format, options.output, options=asked, progress=progress,
@@ -91,6 +87,48 @@ def _export(options: argparse.Namespace) -> int:
     }
     answer(options, document, f"{result.records:,} records written to {result.path} (SHA-256 {result.sha256})")
     return SOUND
+
+
+def _export_on_schedule(options: argparse.Namespace) -> int:
+    from flasktrack.export.schedule import Schedule, run_export_schedule
+    from flasktrack.seal.schedule import stopped_by_signals
+
+    folder = options.to
+    options.to = None  # with --every it is no filter's
+    if not options.saved or not folder or options.output is not None or options.json:
+        raise ExportFailed(
+            "On a schedule, a saved filter is exported to a folder.", "Give --saved NAME and --to DIR, and no --output."
+        )
+    with database(options) as engine, stopped_by_signals() as stop:
+        chosen, asked = _asked(engine, options)
+        by = None if options.by == NOBODY else options.by
+        schedule = Schedule(options.organization, options.saved, chosen, options.format, asked, Path(folder), by)
+        run_export_schedule(engine, schedule, parse_duration(options.every), report=say, stop=stop)
+    return SOUND
+
+
+def _asked(engine: Engine, options: argparse.Namespace) -> tuple[RecordFilter, ExportOptions]:
+    """The filter and the options that the arguments give."""
+    from flasktrack.cli_chain import trust_from
+    from flasktrack.store.organizations import check_time_zone, get_organization
+    from flasktrack.store.saved_filters import find_filter
+
+    if unknown := set(options.withhold) - set(SECTIONS):
+        raise ExportFailed(f"{min(unknown)[:60]!r} is no section.", f"Sections are {', '.join(SECTIONS)}.")
+    zone = check_time_zone(get_organization(engine, options.organization).time_zone)
+    params: Mapping[str, Sequence[str]] = _params(options)
+    if options.saved:
+        if params:
+            raise InvalidFilter("A saved filter stands alone.", "Leave out --saved, or the other filters.")
+        params = find_filter(engine, options.organization, options.saved, options.by).params
+    asked = ExportOptions(
+        zone=check_time_zone(options.time_zone) if options.time_zone else zone,
+        columns=options.columns,
+        withheld=options.withhold,
+        requested_by=options.by,
+        trust=trust_from(Settings.from_environment()),
+    )
+    return RecordFilter.from_params(params, zone), asked
 
 
 def _run_export(options: argparse.Namespace) -> int:

@@ -47,14 +47,19 @@ def run_schedule(
     A round begins `every` so long after the last one began, or at once where that took longer. What fails is reported
     and tried again in the next round. Raises ScheduleError where the health file can't be written.
     """
-    stop = stop or threading.Event()
-    while True:
-        began = time.monotonic()
+    for _ in rounds(every, stop or threading.Event()):
         chains = _chains(engine, trust, report)
         with IndexCheck(engine) if chains else nullcontext(None) as indexes:
-            rounds = [_round(engine, chain, trust, seals, report, indexes) for chain in chains]
+            done = [_round(engine, chain, trust, seals, report, indexes) for chain in chains]
         if health is not None:
-            write_health(health, every, rounds)
+            write_health(health, every, done)
+
+
+def rounds(every: timedelta, stop: threading.Event) -> Iterator[None]:
+    """Rounds of whatever is done again and again: one at once, each `every` so long after the last one began."""
+    while True:
+        began = time.monotonic()
+        yield
         if stop.wait(max(0.0, every.total_seconds() - (time.monotonic() - began))):
             return
 

@@ -31,6 +31,7 @@ from flasktrack.store.organizations import check_time_zone
 from flasktrack.store.reader import Ledger
 from flasktrack.ui import address
 from flasktrack.ui.jobs import run_beside
+from flasktrack.ui.saved_filters import saved_filters
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count, literal
 
@@ -43,7 +44,11 @@ _REFUSED, _SEEN = "export_refused", "exports_under_way"
 def make_export(context: Context, chosen: RecordFilter) -> None:
     """Draw what will be written, the choice of a format with its options, and the button."""
     counted, records = count_selected(Ledger(context.engine, context.organization.id), chosen)
-    st.text(f"{count(records, 'record')} will be written: {display(chosen.describe(context.zone))}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.text(
+            f"{count(records, 'record')} will be written: {display(chosen.describe(context.zone))}", width="content"
+        )
+        saved_filters(context, chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         name = st.segmented_control(
             "Format", list(FORMATS), format_func=lambda name: FORMATS[name].title, default="csv", required=True,

@@ -343,3 +343,32 @@ def test_a_download_that_begins_in_the_middle_is_on_record_too(engine: Engine, m
     answer = fetch(place, range="bytes=1-9")
     assert (answer.status, len(answer.content)) == (206, 9)
     assert [found.record.action for found in told(engine)] == ["export", "download"]
+
+
+# Saved filters
+
+
+def test_a_filter_is_saved_by_name_opened_again_and_forgotten(open_app: OpenApp, small_url: str) -> None:
+    app = open_app(small_url, "exports", org=SMALL, seq="2-4")
+    app.test.text_input("saved_filter_name").set_value("Few of them")
+    app.test.checkbox("saved_filter_shared").check().run()
+    app.click("Save")
+    assert app.errors == []
+    other = open_app(small_url, "exports", org=SMALL, role="compliance-reviewer")
+    assert announced(other) == 10
+    other.click("Few of them")
+    assert announced(other) == 3
+    assert other.params["seq"] == ["2-4"]
+    other.test.button("saved_filter_drop__Few of them").click().run()
+    assert "Few of them" not in other.buttons
+    assert "Few of them" not in open_app(small_url, "exports", org="other-lab").buttons
+
+
+def test_ones_own_filter_is_nobody_elses_and_one_without_a_name_is_refused(open_app: OpenApp, small_url: str) -> None:
+    app = open_app(small_url, "exports", org=SMALL)
+    app.click("Save")
+    assert "A name has 1 to 80 characters" in app.text
+    app.test.text_input("saved_filter_name").set_value("Mine").run()
+    app.click("Save")
+    assert "Mine" in app.buttons
+    assert "Mine" not in open_app(small_url, "exports", org=SMALL, role="compliance-reviewer").buttons

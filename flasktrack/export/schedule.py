@@ -1,0 +1,276 @@
+"""Exporting on a schedule: files in a folder that together hold every record once, for a SIEM or an archive to follow.
+
+    python -m flasktrack export --organization northwind-labs --saved Deletions --format ocsf --every 5m --to /srv/siem
+
+Each round writes what is new since the last file, up to the newest position that there is. A file's name,
+northwind-labs-<first>-<last>, says which positions it speaks for; one begins where the last one ended. The folder's
+state file says how far it is. A crash at any moment leaves no gap and no overlap:
+
+1. the file is written whole under a hidden name;                    crash: it is removed, and written again
+2. the state says that this file is next (`pending`);                crash: step 3 is done when it starts again
+3. the file gets its own name, which takes the hidden one away;      crash: no hidden file, so step 4 alone is left
+4. the state says how far it is now.
+
+The reader may take files away at any time: what is there or not does not count, only whether the hidden one is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Engine
+
+from flasktrack.core.times import format_time, utc_now
+from flasktrack.errors import ExportFailed, FlaskTrackError, InvalidFilter, ScheduleError
+from flasktrack.export.exporting import ExportResult, export_records
+from flasktrack.export.formats import format_named
+from flasktrack.export.running import record_export
+from flasktrack.export.selection import ExportOptions
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.seal.schedule import rounds
+from flasktrack.store.durable import synchronize_folder
+from flasktrack.store.reader import Ledger
+from flasktrack.store.schema import audit_record
+
+STATE: Final = ".flasktrack-schedule.json"
+_HIDDEN: Final = ".flasktrack-next"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What is exported, and where to. With `by`, each export is on record in the chain, under that actor (type:id)."""
+
+    organization_id: str
+    saved: str
+    chosen: RecordFilter
+    format: str
+    options: ExportOptions
+    folder: Path
+    by: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """What may not change while a folder is filled, or its files would not fit together."""
+        return {
+            "organization_id": self.organization_id,
+            "saved": self.saved,
+            "filter": self.chosen.to_params(),
+            "format": self.format,
+            "columns": list(self.options.columns),
+            "time_zone": self.options.zone.key,
+            "withheld": list(self.options.withheld),
+        }
+
+
+@dataclass(slots=True)
+class _State:
+    """How far a folder is: the last position that its files speak for, that record's hash, and the file under way."""
+
+    identity: dict[str, Any]
+    last: int = 0
+    hash: str = ""
+    pending: dict[str, Any] | None = field(default=None)
+
+
+def run_export_schedule(
+    engine: Engine,
+    schedule: Schedule,
+    every: timedelta,
+    *,
+    report: Callable[[str], None] = print,
+    stop: threading.Event | None = None,
+) -> None:
+    """Export what is new, again and again until `stop` is set. What fails is reported, and tried again.
+
+    Raises ScheduleError where it can't go on: another process fills the folder, the folder was begun with something
+    else, its state can't be read, or the records that were exported are not those that are there.
+    """
+    format_named(schedule.format).check(schedule.options)
+    with _alone(schedule.folder):
+        for _ in rounds(every, stop or threading.Event()):
+            try:
+                done = export_what_is_new(engine, schedule)
+            except ScheduleError:
+                raise
+            except FlaskTrackError as problem:
+                report(f"{schedule.organization_id}: {problem}")
+            else:
+                what = "nothing new" if done is None else f"{done.records:,} records in {done.path} ({done.sha256})"
+                report(f"{schedule.organization_id}: {what}")
+
+
+def export_what_is_new(engine: Engine, schedule: Schedule) -> ExportResult | None:
+    """One round: a file with what came since the last one; None where nothing did. Raises FlaskTrackError."""
+    state = _read_state(schedule)
+    if state.pending is not None:
+        _publish(schedule, state)
+    ledger = Ledger(engine, schedule.organization_id)
+    newest = ledger.newest()
+    _check_continuity(ledger, state, newest)
+    window = _window(schedule.chosen, state.last + 1, newest)
+    if window is None or not _anything_new(ledger, window, schedule.by):
+        return None
+    hidden = schedule.folder / _HIDDEN
+    name = f"{schedule.organization_id}-{state.last + 1:020}-{newest:020}.{format_named(schedule.format).suffix}"
+    result = _write(engine, schedule, window, hidden, schedule.folder / name)
+    last = ledger.get(newest)
+    reached = last.record.hash.hex() if last is not None and isinstance(last.record.hash, bytes) else ""
+    state.pending = {"file": name, "last": newest, "hash": reached}
+    _write_state(schedule, state)
+    _publish(schedule, state)
+    return result
+
+
+def _write(engine: Engine, schedule: Schedule, window: RecordFilter, hidden: Path, named: Path) -> ExportResult:
+    """Write the file under its hidden name, and record it where that is wished."""
+
+    def keep(result: ExportResult) -> None:
+        if schedule.by is not None:
+            told = replace(result, path=named)
+            record_export(engine, schedule.organization_id, schedule.format, schedule.options, told)
+
+    try:
+        for left in (hidden, *schedule.folder.glob(".flasktrack-*.unfinished")):  # by a round that was ended
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink(missing_ok=True)
+    except OSError as problem:
+        raise _cannot_write(schedule.folder, problem) from None
+    done = export_records(
+        engine, schedule.organization_id, window, schedule.format, hidden, options=schedule.options, keep=keep
+    )
+    return replace(done, path=named)
+
+
+def _window(chosen: RecordFilter, first: int, last: int) -> RecordFilter | None:
+    """The filter from one position to another; None where that is nothing."""
+    first, last = max(first, chosen.seq_first or 1), min(last, chosen.seq_last or last)
+    try:
+        return replace(chosen, seq_first=first, seq_last=last) if first <= last else None
+    except InvalidFilter:
+        return None
+
+
+def _anything_new(ledger: Ledger, window: RecordFilter, by: str | None) -> bool:
+    """Whether there is more than the records of this schedule's own exports, which would make one another for ever."""
+    conditions = window.conditions()
+    total = ledger.count(*conditions)
+    if by is None or not total:
+        return total > 0
+    actor_type, _, actor_id = by.partition(":")
+    own = (
+        audit_record.c.action == "export", audit_record.c.entity_type == "export",
+        audit_record.c.actor_type == actor_type, audit_record.c.actor_id == actor_id,
+    )  # fmt: skip
+    return total > ledger.count(*conditions, *own)
+
+
+def _check_continuity(ledger: Ledger, state: _State, newest: int) -> None:
+    """Raise ScheduleError where what was exported last is not what stands there now."""
+    if not state.last:
+        return
+    found = ledger.get(state.last)
+    if newest < state.last or found is None or _hex(found.record.hash) != state.hash:
+        raise ScheduleError(
+            f"Record {state.last:,}, the last one that was exported, is not there any more as it was.",
+            "The database was altered, or restored from a backup: run a verification, and export to another folder.",
+        )
+
+
+def _hex(hash_: Any) -> str:
+    return hash_.hex() if isinstance(hash_, bytes) else ""
+
+
+def _publish(schedule: Schedule, state: _State) -> None:
+    """Give the pending file its name, where it has it not yet, and say how far that is."""
+    assert state.pending is not None  # noqa: S101 (the callers have looked)
+    hidden, named = schedule.folder / _HIDDEN, schedule.folder / str(state.pending["file"])
+    try:
+        if hidden.exists():
+            if named.exists():
+                raise ScheduleError(f"{named} exists already.", "Move it away: it is not of this schedule.")
+            hidden.rename(named)
+            synchronize_folder(schedule.folder)
+    except OSError as problem:
+        raise _cannot_write(schedule.folder, problem) from None
+    state.last, state.hash, state.pending = int(state.pending["last"]), str(state.pending["hash"]), None
+    _write_state(schedule, state)
+
+
+def _read_state(schedule: Schedule) -> _State:
+    """The folder's state; a folder without one is new. Raises ScheduleError."""
+    place = schedule.folder / STATE
+    try:
+        stored = orjson.loads(place.read_bytes())
+        state = _State(stored["identity"], int(stored["last"]), str(stored["hash"]), stored["pending"])
+    except FileNotFoundError:
+        return _State(schedule.identity())
+    except OSError as problem:
+        raise _cannot("read", place, problem) from None
+    except (ValueError, TypeError, KeyError):
+        raise ScheduleError(f"{place} can't be read.", "Export to another folder: this one's place is lost.") from None
+    if state.identity != schedule.identity():
+        differs = ", ".join(name for name, value in schedule.identity().items() if state.identity.get(name) != value)
+        raise ScheduleError(
+            f"{schedule.folder} was begun with another {differs}.", "Export to another folder, or as it was begun."
+        )
+    return state
+
+
+def _write_state(schedule: Schedule, state: _State) -> None:
+    """Replace the state file: the old one or the new one is on the disk, whatever happens."""
+    place = schedule.folder / STATE
+    unfinished = place.with_suffix(".unfinished")
+    document = {
+        "identity": state.identity, "last": state.last, "hash": state.hash, "pending": state.pending,
+        "written_at": format_time(utc_now()),
+    }  # fmt: skip
+    try:
+        with unfinished.open("wb") as file:
+            file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(place)
+        synchronize_folder(schedule.folder)
+    except OSError as problem:
+        raise _cannot_write(place, problem) from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other schedules out of a folder. Raises ScheduleError where there is one, or no such folder."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as problem:
+        raise _cannot("opened", folder, problem) from None
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise ScheduleError(
+                    f"Another process exports to {folder}.", "Stop it, or give another folder."
+                ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _cannot(verb: str, place: Path, problem: OSError) -> ScheduleError:
+    return ScheduleError(f"{place} can't be {verb} ({problem.strerror or problem}).", "Look at its path and mode.")
+
+
+def _cannot_write(place: Path, problem: OSError) -> ExportFailed:
+    """What a later round may do: the disk was full."""
+    return ExportFailed(f"{place} can't be written ({problem.strerror or problem}).", "Free some space.")

@@ -1,0 +1,103 @@
+"""Filters that were saved by name: one's own, or shared by all of an organization.
+
+What is kept are the parameters of an address (`insight.filter.RecordFilter.to_params`). A name stands for one filter in
+what the organization shares, and for one among each person's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine, Row, delete, insert, select
+
+from flasktrack.core.body import check_characters
+from flasktrack.core.times import format_time, utc_now
+from flasktrack.errors import InvalidFilter, InvalidRecord
+from flasktrack.store.engine import writing
+from flasktrack.store.schema import saved_filter
+
+SHARED = ""
+"""The owner of what an organization shares."""
+MAX_NAME = 80
+
+_row = saved_filter.c
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFilter:
+    """A filter's parameters under a name; `owner` is whose it is as type:id, or SHARED. Times are the spec's text."""
+
+    organization_id: str
+    owner: str
+    name: str
+    params: Mapping[str, list[str]]
+    saved_at: str
+    saved_by: str
+
+    @property
+    def is_shared(self) -> bool:
+        return self.owner == SHARED
+
+
+def save_filter(
+    engine: Engine, organization_id: str, name: str, params: Mapping[str, list[str]], by: str, *, shared: bool
+) -> None:
+    """Keep a filter under a name, in the place of one that had it. Raises InvalidFilter for a name that is none."""
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidFilter(f"A name has 1 to {MAX_NAME} characters, and this one {len(name):,}.", "Give another name.")
+    try:
+        check_characters("name", name)
+    except InvalidRecord as problem:
+        raise InvalidFilter(f"The name {problem.problem}.", "Give another name.") from None
+    owner = SHARED if shared else by
+    values = {"filter": orjson.dumps(dict(params)).decode(), "saved_at": format_time(utc_now()), "saved_by": by}
+    with writing(engine) as connection:
+        connection.execute(delete(saved_filter).where(_is(organization_id, owner, name)))
+        connection.execute(
+            insert(saved_filter).values(organization_id=organization_id, owner=owner, name=name, **values)
+        )
+
+
+def delete_filter(engine: Engine, organization_id: str, owner: str, name: str) -> None:
+    """Forget a filter."""
+    with writing(engine) as connection:
+        connection.execute(delete(saved_filter).where(_is(organization_id, owner, name)))
+
+
+def list_filters(engine: Engine, organization_id: str, by: str) -> list[SavedFilter]:
+    """Those that the organization shares, and a person's own, each by name."""
+    mine = select(saved_filter).where(_row.organization_id == organization_id, _row.owner.in_((SHARED, by)))
+    with engine.connect() as connection:
+        rows = connection.execute(mine.order_by(_row.owner, _row.name)).all()
+    return [found for row in rows if (found := _saved(row)) is not None]
+
+
+def find_filter(engine: Engine, organization_id: str, name: str, by: str) -> SavedFilter:
+    """The one of that name: a person's own before what is shared. Raises InvalidFilter where there is none."""
+    named = [found for found in list_filters(engine, organization_id, by) if found.name == name]
+    if not named:
+        known = ", ".join(dict.fromkeys(found.name for found in list_filters(engine, organization_id, by))) or "none"
+        raise InvalidFilter(
+            f"{organization_id} has no saved filter {name[:MAX_NAME]!r}.",
+            f"Save it on the page Exports, shared with the organization. Saved are: {known[:300]}.",
+        )
+    return named[-1]
+
+
+def _is(organization_id: str, owner: str, name: str) -> Any:
+    return (_row.organization_id == organization_id) & (_row.owner == owner) & (_row.name == name)
+
+
+def _saved(row: Row[Any]) -> SavedFilter | None:
+    """A row; None for one that somebody altered to what is no filter."""
+    try:
+        params = orjson.loads(row.filter)
+    except (orjson.JSONDecodeError, TypeError):
+        return None
+    if not isinstance(params, dict):
+        return None
+    return SavedFilter(row.organization_id, row.owner, row.name, params, row.saved_at, row.saved_by)

@@ -1,0 +1,61 @@
+"""Filters by name: open one, save the one that the page shows, for oneself or for the organization."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from flasktrack.errors import FlaskTrackError, InvalidFilter
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.store.saved_filters import MAX_NAME, SavedFilter, delete_filter, list_filters, save_filter
+from flasktrack.ui.filter_bar import set_filter
+from flasktrack.ui.session import Context
+from flasktrack.ui.text import literal
+
+_NAME, _SHARED, _SAID = "saved_filter_name", "saved_filter_shared", "saved_filter_said"
+
+
+def saved_filters(context: Context, chosen: RecordFilter) -> None:
+    """Draw the button behind which the saved filters are."""
+    with st.popover("Saved filters", icon=":material/bookmark:", width="content"):
+        found = list_filters(context.engine, context.organization.id, context.principal)
+        for saved in found:
+            _one(context, saved)
+        if not found:
+            st.caption("None is saved yet.")
+        st.divider()
+        st.caption(literal(f"Save this filter: {chosen.describe(context.zone)}"))
+        st.text_input("Name", key=_NAME, max_chars=MAX_NAME, placeholder="Such as: Deletions", width=320)
+        st.checkbox("Share it with the organization", key=_SHARED)
+        st.button("Save", key="saved_filter_save", on_click=_save, args=(context, chosen))
+        if said := st.session_state.pop(_SAID, None):
+            st.caption(literal(said))
+
+
+def _one(context: Context, saved: SavedFilter) -> None:
+    key = f"{saved.owner}_{saved.name}"
+    try:
+        chosen = RecordFilter.from_params(saved.params, context.zone)
+        says = chosen.describe(context.zone)
+    except InvalidFilter as problem:
+        chosen, says = None, str(problem)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width=420):
+        st.button(
+            literal(saved.name), key=f"saved_filter_open_{key}", type="tertiary", disabled=chosen is None,
+            help=literal(says), on_click=set_filter, args=(chosen,),
+        )  # fmt: skip
+        st.caption(literal(f"shared by {saved.saved_by}" if saved.is_shared else "yours"))
+        st.button(
+            "", key=f"saved_filter_drop_{key}", icon=":material/delete:", help="Forget it", type="tertiary",
+            on_click=delete_filter, args=(context.engine, context.organization.id, saved.owner, saved.name),
+        )  # fmt: skip
+
+
+def _save(context: Context, chosen: RecordFilter) -> None:
+    name, shared = st.session_state[_NAME], st.session_state[_SHARED]
+    try:
+        save_filter(context.engine, context.organization.id, name, chosen.to_params(), context.principal, shared=shared)
+    except FlaskTrackError as problem:
+        st.session_state[_SAID] = str(problem)
+    else:
+        st.session_state[_NAME] = ""
+        st.session_state[_SAID] = f"Saved as {name.strip()}."
