@@ -14,13 +14,10 @@ import pandas as pd
 from sqlalchemy import case, func, literal, select, union_all
 
 from flasktrack.core.clocks import HOURS, WEEK
-from flasktrack.insight import copy_tables
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.quarter_hours import Step, day_starts, quarter_hour
+from flasktrack.insight.quarter_hours import Step, day_starts
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.week_hours import local_hour
-
-_record = copy_tables.record.c
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,9 @@ class Clock:
 
 def clock(questions: Questions, chosen: RecordFilter, zone: ZoneInfo) -> Clock:
     """When the records of a filter occurred, by the clocks of a zone."""
-    kind = case((_record.actor_type == "user", "person"), else_="machine").label("kind")
-    quarter = quarter_hour(_record.occurred_at).label("quarter")
-    quarters = questions.select(chosen, quarter, kind, func.count().label("records")).group_by(quarter, kind).cte()
-    hours = select(local_hour(quarters.c.quarter, zone.key).label("hour"), quarters.c.kind, quarters.c.records).cte()
+    quarters = questions.grouped(chosen, ("quarter", "actor_type"), "records").cte()
+    kind = case((quarters.c.actor_type == "user", "person"), else_="machine").label("kind")
+    hours = select(local_hour(quarters.c.quarter, zone.key).label("hour"), kind, quarters.c.records).cte()
     total = func.sum(hours.c.records).label("records")
     day, of_week = (hours.c.hour // HOURS).label("number"), (hours.c.hour % WEEK).label("number")
     known = hours.c.hour.is_not(None)

@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from flasktrack.core.erasure import Erasure
 from flasktrack.core.record import MAX_POSITION
 from flasktrack.errors import DatabaseError
-from flasktrack.insight import copy_tables
+from flasktrack.insight import copy_tables, sums
 from flasktrack.insight.copy_tables import about, found, progress, record, related, search
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.intake import Part, stored_hash
@@ -169,6 +169,8 @@ class Copy:
             _advance(connection, organization_id, state, reached)
             insert_rows(connection, record, pa.Table.from_batches([part.records for part in parts]))
             insert_rows(connection, related, pa.Table.from_batches([part.related for part in parts]))
+            first = state.last_seq + 1 if state.records else -MAX_POSITION  # somebody may have put one before the first
+            sums.add(connection, organization_id, first, reached.last_seq)
         return reached
 
     def _take_in_again(
@@ -188,10 +190,11 @@ class Copy:
             failed = select(func.count(record.c.failed)).where(record.c.organization_id == organization_id)
             mine = progress.c.organization_id == organization_id
             connection.execute(update(progress).where(mine).values(failed=failed.scalar_subquery()))
+            sums.renew(connection, organization_id)
 
     def _forget(self, organization_id: str) -> None:
         with self.engine.begin() as connection:
-            for table in (record, related, search, found, progress):
+            for table in (record, related, search, found, progress, *(kept.table for kept in copy_tables.SUMS)):
                 connection.execute(delete(table).where(table.c.organization_id == organization_id))
 
 

@@ -3,9 +3,15 @@
     record        a row for each record: all of its own fields, and what questions need of its sections
     related       a row for each entity that a record relates to
     progress      a row for each organization: how far its copy has come
+    by_actor      how many records there are of each actor, action, entity type and outcome
+    by_quarter    the same for each quarter hour, actor type and outcome
+    by_entity     the same for each entity
     search        a row for each search for words, and up to which position it was looked up
     found         the positions of the records that a search found
     about         one row: the version of these tables
+
+The tables `by_...` are sums over `record`: a filter that names nothing but their columns is answered from them, since
+ten million records take longer to count than a page may take (`insight.sums`).
 
 To put a question to it, add a method to `questions.Questions`, whose `select` gives a SELECT its organization and the
 filter's conditions, and whose `frame` runs it:
@@ -25,7 +31,7 @@ what was found there. A question that counts such records says how many they are
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -44,7 +50,7 @@ from sqlalchemy import (
 
 from flasktrack.core.record import check_organization_id
 
-VERSION = 1
+VERSION = 2
 """To be raised with every change of these tables, or of what is put into them: a copy of another version is rebuilt."""
 
 UNRELIABLE = 0
@@ -90,6 +96,38 @@ related = Table(
     Column("entity_id", Text, nullable=False),
 )
 
+
+class Sums(NamedTuple):
+    """A table of sums by the columns of `key`, and one of the same columns for those that are being added."""
+
+    key: tuple[str, ...]
+    table: Table
+    added: Table
+
+
+def _sums(name: str, *key: str) -> Sums:
+    def made(prefix: str) -> Table:
+        return Table(
+            f"{prefix}_{name}",
+            metadata,
+            Column("organization_id", Text, nullable=False),
+            *(Column(column, BigInteger if column == "quarter" else Text) for column in key),
+            Column("records", BigInteger, nullable=False),
+            Column("marked", BigInteger, nullable=False),  # so many of them failed
+            Column("newest", BigInteger, nullable=False),  # the highest position
+            Column("first_occurred", DateTime),
+            Column("last_occurred", DateTime),
+        )
+
+    return Sums(key, made("copied"), made("added"))
+
+
+by_actor = _sums("by_actor", "actor_type", "actor_id", "action", "entity_type", "outcome")
+by_quarter = _sums("by_quarter", "quarter", "actor_type", "outcome")
+by_entity = _sums("by_entity", "entity_type", "entity_id")
+SUMS = (by_actor, by_quarter, by_entity)
+"""The smallest first."""
+
 progress = Table(
     "copy_progress",
     metadata,
@@ -130,6 +168,7 @@ for _index in (
     Index("ix_copied_record_entity", record.c.organization_id, record.c.entity_type, record.c.entity_id),
     Index("ix_copied_related_entity", related.c.organization_id, related.c.entity_type, related.c.entity_id),
     Index("ix_copied_related_seq", related.c.organization_id, related.c.seq),
+    *(Index(f"ix_{sums.table.name}", *list(sums.table.c)[:3]) for sums in SUMS),
     Index("ix_copy_found", found.c.organization_id, found.c.search, found.c.seq),
 ):
     _index.ddl_if(callable_=cast(Any, _in_rows))

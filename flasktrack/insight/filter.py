@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -45,6 +45,7 @@ _LISTS = {  # field -> its key in an address, and on the command line with - for
     "ips": "ip",
     "hours": "hours",
 }
+_SUMMED = {"actor_types": "actor_type", "actions": "action", "entity_types": "entity_type", "outcomes": "outcome"}
 _record = audit_record.c
 
 
@@ -129,6 +130,28 @@ class RecordFilter:
             positions = select(found.seq).where(*mine).correlate(copy_tables.record)
             conditions.append(copy_tables.record.c.seq.in_(positions))
         return conditions
+
+    @property
+    def summed(self) -> frozenset[str] | None:
+        """The columns of the copy's sums that the filter looks at; None where sums can't answer it."""
+        rest: dict[str, Any] = dict.fromkeys(("actors", "entities", *_SUMMED), ())
+        if replace(self, with_related=False, **rest) != RecordFilter() or (self.entities and self.with_related):
+            return None
+        named = {column for field, column in _SUMMED.items() if getattr(self, field)}
+        named |= {"actor_type", "actor_id"} if self.actors else set()
+        return frozenset(named | ({"entity_type", "entity_id"} if self.entities else set()))
+
+    def sum_conditions(self, sums: Table) -> list[ColumnElement[bool]]:
+        """What a SELECT on one of the copy's sums, which has the columns of `summed`, must meet."""
+        column = sums.c
+        found: list[ColumnElement[bool]] = [
+            column[name].in_(getattr(self, field)) for field, name in _SUMMED.items() if getattr(self, field)
+        ]
+        if self.actors:
+            found.append(_any_pair(column.actor_type, column.actor_id, self.actors))
+        if self.entities:
+            found.append(_any_pair(column.entity_type, column.entity_id, self.entities))
+        return found
 
     @property
     def search_key(self) -> str:

@@ -23,7 +23,8 @@ from flasktrack.insight import copy_tables
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.copy_tables import copied
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.quarter_hours import Step, local_times, on_a_calendar, quarter_hour, step_starts
+from flasktrack.insight.quarter_hours import Step, local_times, on_a_calendar, step_starts
+from flasktrack.insight.sums import grouped
 from flasktrack.insight.words import contains, split_words
 from flasktrack.store.organizations import get_organization
 
@@ -32,7 +33,6 @@ _COUNTS = ("records", "denied", "failed", "marked")
 _TIMES = ("first_occurred", "last_occurred")
 _record = copy_tables.record.c
 _records = func.count().label("records")
-_marked = func.count(_record.failed).label("marked")
 _newest = func.max(_record.seq).label("newest")
 _span = (func.min(_record.occurred_at).label("first_occurred"), func.max(_record.occurred_at).label("last_occurred"))
 
@@ -97,21 +97,21 @@ class Questions:
 
     def totals(self, chosen: RecordFilter) -> Totals:
         """The figures of a filter; all zero, and times None, where no record meets it."""
-        unsuccessful = _number_of(_record.outcome != "success").label("unsuccessful")
-        actors = self._grouped(chosen, ("actor_type", "actor_id"), _records, unsuccessful, _marked, *_span).subquery()
-        entities = self._grouped(chosen, ("entity_type", "entity_id")).subquery()
+        numbers = ("records", "not_successful", "marked", "first_occurred", "last_occurred")
+        actors = self.grouped(chosen, ("actor_type", "actor_id"), *numbers).subquery()
+        entities = self.grouped(chosen, ("entity_type", "entity_id")).subquery()
         figures = select(
             func.coalesce(func.sum(actors.c.records), 0),
             func.count().filter(actors.c.actor_type == "user"),
             func.count().filter(actors.c.actor_type != "user"),
             select(func.count()).select_from(entities).scalar_subquery(),
-            func.coalesce(func.sum(actors.c.unsuccessful), 0),
+            func.coalesce(func.sum(actors.c.not_successful), 0),
             func.coalesce(func.sum(actors.c.marked), 0),
             func.min(actors.c.first_occurred),
             func.max(actors.c.last_occurred),
         )
-        *numbers, first, last = tuple(self.rows(figures)[0])
-        records, people, machines, touched, not_successful, marked = (int(number) for number in numbers)
+        *counted, first, last = tuple(self.rows(figures)[0])
+        records, people, machines, touched, not_successful, marked = (int(number) for number in counted)
         return Totals(records, people, machines, touched, not_successful, marked, _aware(first), _aware(last))
 
     def over_time(self, chosen: RecordFilter, zone: ZoneInfo, by: By, step: Step) -> pd.DataFrame:
@@ -136,8 +136,9 @@ class Questions:
 
     def counts(self, chosen: RecordFilter, *columns: str, limit: int | None = None) -> pd.DataFrame:
         """Records by the values of columns of audit_record: [*columns, records], the most frequent first."""
-        groups = (_record[name].nulls_first() for name in columns)  # databases differ where it is not said
-        return self.frame(self._grouped(chosen, columns, _records).order_by(_records.desc(), *groups).limit(limit))
+        found = self.grouped(chosen, columns, "records").subquery()
+        order = (found.c[name].nulls_first() for name in columns)  # databases differ where it is not said
+        return self.frame(select(found).order_by(found.c.records.desc(), *order).limit(limit))
 
     def distinct(self, column: str, limit: int = 1000) -> list[str]:
         """The values of a text column, the most frequent first: what a filter bar offers."""
@@ -148,9 +149,8 @@ class Questions:
 
         [actor_type, actor_id, actor_name, actor_role, records, denied, failed, first_occurred, last_occurred]
         """
-        denied, failed = (_number_of(_record.outcome == outcome) for outcome in ("denied", "failure"))
-        numbers = (_records, denied.label("denied"), failed.label("failed"), *_span)
-        busiest = self._grouped(chosen, ("actor_type", "actor_id"), _newest, *numbers).subquery()
+        numbers = ("newest", "records", "denied", "failed", "first_occurred", "last_occurred")
+        busiest = self.grouped(chosen, ("actor_type", "actor_id"), *numbers).subquery()
         named = self._named(busiest, ("actor_type", "actor_id"), ("actor_name", "actor_role"))
         return self.frame(named.order_by(busiest.c.records.desc(), busiest.c.newest.desc()))
 
@@ -162,16 +162,23 @@ class Questions:
         [entity_type, entity_id, entity_name, records, first_occurred, last_occurred]
         """
         RecordFilter(text=words or None)
-        grouped = self._grouped(chosen, ("entity_type", "entity_id"), _newest, _records, *_span)
+        key, numbers = ("entity_type", "entity_id"), ("newest", "records", "first_occurred", "last_occurred")
         if searched := split_words(words):
-            grouped = grouped.having(_number_of(and_(*(_names_entity(word) for word in searched))) > 0)
-        touched = grouped.order_by(_newest.desc()).limit(limit).subquery()
-        named = self._named(touched, ("entity_type", "entity_id"), ("entity_name",))
+            columns = [_record[name] for name in key]
+            found = self.select(chosen, *columns, _newest, _records, *_span).group_by(*columns)
+            found = found.having(_number_of(and_(*(_names_entity(word) for word in searched))) > 0)
+        else:
+            found = self.grouped(chosen, key, *numbers)
+        entities = found.subquery()
+        touched = select(entities).order_by(entities.c.newest.desc()).limit(limit).subquery()
+        named = self._named(touched, key, ("entity_name",))
         return self.frame(named.order_by(touched.c.newest.desc()))
 
-    def _grouped(self, chosen: RecordFilter, key: Sequence[str], *numbers: ColumnElement[Any]) -> Select[Any]:
-        columns = [_record[name] for name in key]
-        return self.select(chosen, *columns, *numbers).group_by(*columns)
+    def grouped(self, chosen: RecordFilter, key: Sequence[str], *numbers: str) -> Select[Any]:
+        """As `sums.grouped`: from the copy's sums where they can tell, which is far quicker than `select`."""
+        if chosen.text:
+            self.copy.look_up(self.organization.id, chosen)
+        return grouped(self.organization.id, chosen, key, *numbers)
 
     def _named(self, grouped: Subquery, key: Sequence[str], names: Sequence[str]) -> Select[Any]:
         """What was grouped, with the names (which may have changed over time) in each group's newest record."""
@@ -181,8 +188,7 @@ class Questions:
 
     def _on_the_clock(self, chosen: RecordFilter, *columns: str) -> pd.DataFrame:
         """Records by quarter hour in UTC, and by columns: [*columns, quarter, records]."""
-        quarter = quarter_hour(_record.occurred_at).label("quarter")
-        counted = self.frame(self._grouped(chosen, columns, quarter, _records).group_by(quarter))
+        counted = self.frame(self.grouped(chosen, (*columns, "quarter"), "records"))
         counted = counted.dropna(subset="quarter")
         return counted[on_a_calendar(counted["quarter"])]
 

@@ -16,9 +16,10 @@ from flasktrack.errors import DatabaseError
 from flasktrack.insight import copy_tables, intake, intake_spans
 from flasktrack.insight.copy import Copy, CopyState
 from flasktrack.insight.copy_place import default_place, open_copy
-from flasktrack.insight.copy_tables import UNRELIABLE, copied, record, related
+from flasktrack.insight.copy_tables import SUMS, UNRELIABLE, copied, record, related
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.following import Follower
+from flasktrack.insight.quarter_hours import quarter_hour
 from flasktrack.insight.questions import Questions
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.erasure import erase
@@ -52,6 +53,19 @@ def rows(copy: Copy, *columns: Any, organization_id: str = LAB) -> list[Any]:
 
 def failed(copy: Copy) -> dict[int, str]:
     return {seq: code for seq, code in rows(copy, record.c.seq, record.c.failed) if code is not None}
+
+
+def check_sums(copy: Copy, organization_id: str = LAB) -> None:
+    """The sums are what counting the records gives."""
+    with copy.engine.connect() as connection:
+        for key, table, added in SUMS:
+            columns = [quarter_hour(record.c.occurred_at) if name == "quarter" else record.c[name] for name in key]
+            numbers = (func.count(), func.count(record.c.failed), func.max(record.c.seq))
+            span = (func.min(record.c.occurred_at), func.max(record.c.occurred_at))
+            counted = connection.execute(copied(organization_id, *columns, *numbers, *span).group_by(*columns)).all()
+            summed = connection.execute(select(*list(table.c)[1:]).where(table.c.organization_id == organization_id))
+            assert sorted(map(repr, summed)) == sorted(map(repr, counted))
+            assert connection.execute(select(func.count()).select_from(added)).scalar_one() == 0
 
 
 def found_by_readers(engine: Engine, organization_id: str) -> set[int]:
@@ -128,6 +142,7 @@ def test_what_readers_mark_is_marked_and_nothing_else(attacked: Copy, name: str)
     assert marked == found_by_readers(attacked.source, lab)
     assert state == attacked.state(lab)
     assert state.failed >= len(marked)
+    check_sums(attacked, lab)
 
 
 def test_an_altered_record_is_counted_and_marked(postgresql_url: str, copied_lab: Copy) -> None:
@@ -152,6 +167,7 @@ def test_what_is_new_is_taken_in_alone(copied_lab: Copy) -> None:
     assert reached == [(SIZE + 2, SIZE + 2)]
     assert (state.last_seq, state.records, state.failed) == (SIZE + 2, SIZE + 2, 0)
     assert [seq for (seq,) in rows(copied_lab, record.c.seq)] == list(range(1, SIZE + 3))
+    check_sums(copied_lab)
 
 
 def test_workers_take_in_the_same(copied_lab: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +227,7 @@ def test_what_was_erased_goes_from_the_copy_too(sqlite_engine: Engine) -> None:
     assert [place for place, (_, after, _) in enumerate(left, 1) if after == UNRELIABLE] == [3, 4, 5]
     assert left[4][2] not in (None, UNRELIABLE)
     assert (failed(copy), copy.state(LAB).failed) == ({}, 0)
+    check_sums(copy)
     assert Questions(copy, LAB).totals(chosen).records == SIZE - 3
     fresh = open_copy(sqlite_engine, "duckdb:///:memory:")
     fresh.take_in(LAB)
@@ -297,6 +314,7 @@ def test_two_processes_that_share_a_server_count_no_record_twice(
         patched.setattr(one, "state", lambda _: state)  # what it had seen before the other one was quicker
         one.take_in(LAB)
     assert len(rows(one, record.c.seq)) == SIZE
+    check_sums(one)
     for copy in (one, other):
         copy.engine.dispose()
 
@@ -311,11 +329,11 @@ def test_an_address_that_is_none_is_refused(sqlite_engine: Engine) -> None:
 
 def test_a_search_looks_through_what_is_new_alone(copied_lab: Copy) -> None:
     questions = Questions(copied_lab, LAB)
-    chosen = RecordFilter(text="volume 13")
+    chosen = RecordFilter(text="volume 987654321")
     assert questions.totals(chosen).records == 0
-    grow(copied_lab.source, LAB, event(SIZE + 1))
+    grow(copied_lab.source, LAB, event(SIZE + 1, after={"volume": 987654321}))
     copied_lab.take_in(LAB)
-    run_sql(copied_lab.source, "UPDATE audit_payload SET after = :body WHERE seq = 1", body='{"volume":13}')
+    run_sql(copied_lab.source, "UPDATE audit_payload SET after = :body WHERE seq = 1", body='{"volume":987654321}')
     assert questions.totals(chosen).records == 1
     with copied_lab.engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(copy_tables.search)).scalar_one() == 1

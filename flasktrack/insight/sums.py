@@ -1,0 +1,105 @@
+"""Sums over the copy's records: what is asked of all of them, without a look at each.
+
+There is one table for each set of columns that questions group by. The records of a batch are summed when they are
+taken in, and put together with the sums that there are. A question names what it groups by and which numbers it wants;
+it is answered from the smallest table that has those columns, or else from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, delete, func, insert, literal, select
+
+from flasktrack.insight.copy_tables import SUMS, Sums, copied, record
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.quarter_hours import quarter_hour
+
+_STORED = ("records", "marked", "newest", "first_occurred", "last_occurred")
+_OUTCOMES = {"denied": ("denied",), "failed": ("failure",), "not_successful": ("denied", "failure")}
+
+
+def grouped(organization_id: str, chosen: RecordFilter, key: Sequence[str], *numbers: str) -> Select[Any]:
+    """SELECT the columns of `key`, and numbers, of the records that meet a filter, grouped by `key`.
+
+    Numbers are `records`, `marked` (so many failed their check), `newest` (position), `first_occurred`,
+    `last_occurred`, and how many were `denied`, `failed` or `not_successful`. `quarter` in a key is the quarter hour.
+    """
+    sums = _fitting(chosen, {*key, *(["outcome"] if any(number in _OUTCOMES for number in numbers) else [])})
+    if sums is None:
+        columns = [_of_record(name) for name in key]
+        counted = [_counted(number).label(number) for number in numbers]
+        return copied(organization_id, *columns, *counted).where(*chosen.copied_conditions()).group_by(*columns)
+    table = sums.table
+    added: list[ColumnElement[Any]] = [_added(table, number).label(number) for number in numbers]
+    mine = table.c.organization_id == organization_id
+    if set(key) == set(sums.key):  # nothing to be put together
+        added = [table.c[number] if number in _STORED else _added(table, number, alone=True) for number in numbers]
+        return select(*(table.c[name] for name in key), *added).where(mine, *chosen.sum_conditions(table))
+    columns = [table.c[name] for name in key]
+    return select(*columns, *added).where(mine, *chosen.sum_conditions(table)).group_by(*columns)
+
+
+def add(connection: Connection, organization_id: str, first: int, last: int) -> None:
+    """Add the records from `first` to `last`, which were just taken in, to the sums."""
+    for key, table, added in SUMS:
+        names = table.columns.keys()
+        fresh = _summed(organization_id, key).where(record.c.seq.between(first, last))
+        connection.execute(insert(added).from_select(names, fresh))
+        same = and_(*(table.c[name].is_not_distinct_from(added.c[name]) for name in ("organization_id", *key)))
+        known = select(literal(1)).select_from(added).where(same).correlate(table).exists()
+        connection.execute(insert(added).from_select(names, select(table).where(known)))
+        connection.execute(delete(table).where(known))
+        columns = [added.c[name] for name in ("organization_id", *key)]
+        together = select(*columns, *(_added(added, number) for number in _STORED))
+        together = together.where(added.c.organization_id == organization_id).group_by(*columns)
+        connection.execute(insert(table).from_select(names, together))
+        connection.execute(delete(added).where(added.c.organization_id == organization_id))
+
+
+def renew(connection: Connection, organization_id: str) -> None:
+    """Make the sums anew: records that they counted were read again."""
+    for key, table, _ in SUMS:
+        connection.execute(delete(table).where(table.c.organization_id == organization_id))
+        connection.execute(insert(table).from_select(table.columns.keys(), _summed(organization_id, key)))
+
+
+def _fitting(chosen: RecordFilter, wanted: set[str]) -> Sums | None:
+    if chosen.summed is None:
+        return None
+    return next((sums for sums in SUMS if wanted | chosen.summed <= set(sums.key)), None)
+
+
+def _summed(organization_id: str, key: Sequence[str]) -> Select[Any]:
+    """The sums of records by a key, in the order of a table of sums."""
+    columns = [record.c.organization_id, *map(_of_record, key)]
+    return copied(organization_id, *columns, *map(_counted, _STORED)).group_by(*columns)
+
+
+def _of_record(name: str) -> ColumnElement[Any]:
+    return quarter_hour(record.c.occurred_at).label("quarter") if name == "quarter" else record.c[name]
+
+
+def _counted(number: str) -> ColumnElement[Any]:
+    """A number of records."""
+    if number in _OUTCOMES:
+        return func.sum(case((record.c.outcome.in_(_OUTCOMES[number]), 1), else_=0))
+    if number == "records":
+        return func.count()
+    if number == "marked":
+        return func.count(record.c.failed)
+    if number == "newest":
+        return func.max(record.c.seq)
+    return (func.min if number == "first_occurred" else func.max)(record.c.occurred_at)
+
+
+def _added(sums: FromClause, number: str, *, alone: bool = False) -> ColumnElement[Any]:
+    """The same number of sums put together; of each `alone` where there is nothing to put together."""
+    column = sums.c
+    if number in _OUTCOMES:
+        counted = case((column.outcome.in_(_OUTCOMES[number]), column.records), else_=0)
+        return counted.label(number) if alone else func.sum(counted)
+    if number == "first_occurred":
+        return func.min(column.first_occurred)
+    return (func.max if number in ("newest", "last_occurred") else func.sum)(column[number])
