@@ -11,6 +11,8 @@ items of lists in brackets, by what identifies them or else by the place that th
 Items of a list that hold an `id` or `name` of their own are followed by it. Others are matched by value, so that
 inserting one does not change all that follow; they come and go under the list's own path. Where as many went as
 came, they are taken for each other if both are objects or both are lists.
+
+A value that went from one field and came in another, and in no third, was moved there (or the field was renamed).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,6 +38,7 @@ class Change:
 
     A null that was there and became a value is `changed` from None. An item of a list that was added, removed or
     moved has its places there, from 1. A moved item is given as it is now; what changed inside it comes apart.
+    `path_before` is where a value was that came from another field.
     """
 
     path: str
@@ -44,6 +47,7 @@ class Change:
     after: Any = None
     place_before: int | None = None
     place_after: int | None = None
+    path_before: str | None = None
 
 
 def changes(before: Any, after: Any) -> list[Change]:
@@ -59,7 +63,37 @@ def changes(before: Any, after: Any) -> list[Change]:
         return [Change("", "added", after=after)]
     if after is None and before is not None:
         return [Change("", "removed", before=before)]
-    return list(_changes("", before, after))
+    return _with_moves(list(_changes("", before, after)))
+
+
+def _with_moves(found: list[Change]) -> list[Change]:
+    """The changes, where each value that only went from one path and only came at another is one move."""
+    gone, come = (
+        _only(change for change in found if change.kind == kind and _telling(getattr(change, side)))
+        for kind, side in (("removed", "before"), ("added", "after"))
+    )
+    moves: dict[int, Change | None] = {}
+    for value in gone.keys() & come.keys():
+        old, new = gone[value], come[value]
+        moves[id(new)] = Change(
+            new.path, "moved", old.before, new.after, old.place_before, new.place_after, path_before=old.path
+        )
+        moves[id(old)] = None
+    kept = (moves.get(id(change), change) for change in found) if moves else found
+    return [change for change in kept if change is not None]
+
+
+def _only(found: Iterable[Change]) -> dict[bytes, Change]:
+    """The changes whose value no other one has, by that value."""
+    by_value: dict[bytes, list[Change]] = defaultdict(list)
+    for change in found:
+        by_value[_json(change.before if change.kind == "removed" else change.after)].append(change)
+    return {value: those[0] for value, those in by_value.items() if len(those) == 1}
+
+
+def _telling(value: Any) -> bool:
+    """Whether a value is not one that anything may have: then it is more likely moved than there by accident."""
+    return not (value is None or isinstance(value, bool) or value in (0, 1, "", [], {}))
 
 
 def leaves(state: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -41,12 +41,18 @@ def _inner(value: Any) -> str:
     return f"({readable(value)})" if isinstance(value, (dict, list)) and value else readable(value)
 
 
+def field(change: Change) -> str:
+    """The field's path; both, where a value went from one field to another."""
+    path = change.path or "(whole)"
+    return path if change.path_before is None else f"{change.path_before or '(whole)'} → {path}"
+
+
 def sides(change: Change) -> tuple[str, str]:
     """Both sides in words; where these would read the same (1 and "1"), as JSON."""
-    if change.kind == "moved":
+    if change.kind == "moved" and change.path_before is None:
         return f"item {change.place_before}", f"item {change.place_after}"
     before = _ABSENT if change.kind == "added" else readable(change.before)
     after = _ABSENT if change.kind == "removed" else readable(change.after)
-    if before == after:
+    if before == after and change.kind != "moved":
         return orjson.dumps(change.before).decode(), orjson.dumps(change.after).decode()
     return before, after

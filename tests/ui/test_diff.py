@@ -85,7 +85,47 @@ def test_text_in_a_state_is_never_markup() -> None:
     test = drawn({nasty: nasty}, {nasty: f"{nasty}!"})
     assert all(nasty not in str(cell) for cell in test.table[0].value.to_numpy().ravel())
     ((_, before, after, _),) = rows(test)
-    assert (before, after) == (nasty, f"{nasty}!")
+    assert (before, after) == (nasty, f"{nasty}:green-background[**!**]")
+
+
+def test_what_changed_in_a_long_text_is_marked_word_by_word() -> None:
+    before = "Equilibrate the column for 30 min at 0.8 mL/min, then inject."
+    after = "Equilibrate the column for 45 min at 0.8 mL/min,  then inject."
+    ((_, old, new, kind),) = rows(drawn({"step": before}, {"step": after}))
+    assert old == before.replace("30", ":red-background[~~30~~]").replace(", ", ',:red-background[~~" "~~]')
+    assert new == after.replace("45", ":green-background[**45**]").replace(",  ", ',:green-background[**"  "**]')
+    assert kind == "changed"
+
+
+def test_of_a_text_as_long_as_a_book_the_change_is_drawn() -> None:
+    book = "word " * 100_000
+    ((_, old, new, _),) = rows(drawn({"x": f"{book}left{book}"}, {"x": f"{book}right{book}"}))
+    assert ":red-background[~~left" in old
+    assert ":green-background[**right" in new
+    assert max(len(old), len(new)) < 500
+    ((_, value),) = rows(drawn(None, {"x": book}))
+    assert value.endswith("word … (500,000 characters)")
+    assert len(value) < 700
+
+
+def test_items_of_lists_are_signed_and_moves_are_told() -> None:
+    before = {"tags": ["a", "b"], "volume": 2.5}
+    after = {"tags": ["b", "c"], "volume_ml": 2.5}
+    assert rows(drawn(before, after)) == [
+        ("tags", "\u2212 a (item 1)", "\u2013", "removed"),
+        ("tags", "\u2013", "+ c (item 2)", "added"),
+        ("volume → volume_ml", "2.5", "2.5", "moved"),
+    ]
+
+
+def test_values_are_found_by_words() -> None:
+    def script() -> None:
+        from flasktrack.ui.diff import draw_values
+
+        draw_values({"Steps": [{"id": 1, "note": "Shake"}, {"id": 2}], "other": "shake well"}, ["SHAKE", "steps"])
+
+    test = AppTest.from_function(script, default_timeout=30).run()
+    assert rows(test) == [("Steps[1].note", "Shake")]
 
 
 @given(JSON, JSON)
