@@ -79,7 +79,16 @@ class Ledger:
         if first is not None:
             statement = statement.where(seq >= first)
         # SQLite sorts text and bytes above every number: such a position is none, and a verification says so.
-        statement = statement.where(seq <= (MAX_POSITION if last is None else last))
+        return self._read(statement.where(seq <= (MAX_POSITION if last is None else last)))
+
+    def at(self, positions: Sequence[int]) -> Iterator[CheckedRecord]:
+        """The records at some positions, by seq; a few hundred at most, since each is a parameter.
+
+        As a condition of `stream`, SQLite would compare every record with the list.
+        """
+        return self._read(self._checked().where(audit_record.c.seq.in_(positions)).order_by(audit_record.c.seq))
+
+    def _read(self, statement: Select[Any]) -> Iterator[CheckedRecord]:
         with self.engine.connect() as connection:
             streaming = connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
             with streaming.execute(statement) as rows:  # closes the server's cursor where the caller leaves early

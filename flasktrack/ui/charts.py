@@ -103,8 +103,13 @@ def filter_key(name: str, context: Context, chosen: RecordFilter) -> str:
     return f"{name}_{context.organization.id}_{hash(chosen)}"
 
 
-def draw_over_time(context: Context, chosen: RecordFilter, totals: Totals, height: int = 250) -> None:
-    """Draw what a filter selects over time; a click on a bar narrows the filter to its time and kind of actor."""
+def draw_over_time(
+    context: Context, chosen: RecordFilter, totals: Totals, height: int = 250, narrowed: RecordFilter | None = None
+) -> None:
+    """Draw what a filter selects over time; a click on a bar narrows the filter to its time and kind of actor.
+
+    `narrowed` is the filter that the address holds, where that is not the one that is drawn.
+    """
     step = _step(chosen, totals)
     frame = ask(context, Questions.over_time, chosen, context.zone, "kind", step)
 
@@ -114,7 +119,7 @@ def draw_over_time(context: Context, chosen: RecordFilter, totals: Totals, heigh
             "occurred_from": _later(chosen.occurred_from, start),
             "occurred_to": _earlier(chosen.occurred_to, end),
         }
-        set_filter(replace(of_kind(chosen, kind), **given))
+        set_filter(replace(of_kind(narrowed or chosen, kind), **given))
 
     figure = over_time(frame, step, context.zone.key, dark=is_dark(), height=height)
     alt = f"{totals.records:,} records by {step}, people and machines apart"

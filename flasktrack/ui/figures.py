@@ -183,7 +183,8 @@ def ranking(
 
 
 class Act(NamedTuple):
-    """A revision on an entity's timeline: `marked` says in a word what is wrong with it, or is empty."""
+    """An act on a timeline: `marked` says in a word what is wrong with it, or is empty; `lane` is where it is drawn,
+    if not with its action."""
 
     seq: int
     revision: int
@@ -192,21 +193,24 @@ class Act(NamedTuple):
     actor: str
     kind: str
     marked: str
+    lane: str = ""
 
 
-def timeline(acts: Sequence[Act], zone: str, *, dark: bool, selected: int | None = None) -> go.Figure:
-    """An entity's acts in time, a lane for each action; what is marked is ringed. customdata is the position."""
+def timeline(
+    acts: Sequence[Act], zone: str, *, dark: bool, selected: int | None = None, what: str = "revisions"
+) -> go.Figure:
+    """Acts in time, a lane for each action; what is marked is ringed. customdata is the position."""
     colours = palette(dark=dark)
-    lanes = list(dict.fromkeys(act.action for act in acts))
+    lanes = list(dict.fromkeys(act.lane or act.action for act in acts))
     figure = _figure(dark=dark, height=120 + 26 * max(len(lanes), 1))
-    heading = [f"{len(acts):,} revisions"]
+    heading = [f"{len(acts):,} {what}"]
     for kind in (PERSON, MACHINE):
         mine = [act for act in acts if act.kind == kind]
         figure.add_scatter(
             mode="markers",
             name=_KIND_WORDS[kind],
             x=[act.occurred_at.replace(tzinfo=None) for act in mine],
-            y=[lanes.index(act.action) for act in mine],
+            y=[lanes.index(act.lane or act.action) for act in mine],
             customdata=[[act.seq] for act in mine],
             hovertext=[_act_words(act) for act in mine],
             hoverinfo="text",
@@ -236,6 +240,7 @@ def timeline(acts: Sequence[Act], zone: str, *, dark: bool, selected: int | None
 
 def _act_words(act: Act) -> str:
     lines = [
+        *([plotly_text(act.lane, 120)] if act.lane else []),
         f"Revision {number(act.revision)}: {plotly_text(act.action)}",
         act.occurred_at.strftime("%a %-d %b %Y, %H:%M:%S (UTC%z)"),
         f"{plotly_text(act.actor, 120)} ({act.kind})",

@@ -8,8 +8,8 @@ import streamlit as st
 
 from flasktrack.core.display import display
 from flasktrack.core.finding import Finding
-from flasktrack.core.record import SECTIONS, Record, Section
-from flasktrack.insight.history import parse_body, unrecorded_change
+from flasktrack.core.record import SECTIONS, Record, Reference, Section
+from flasktrack.insight.history import EntityHistory, parse_body
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.ui import address
 from flasktrack.ui.diff import draw_change_rows, draw_changes, draw_values
@@ -70,7 +70,8 @@ def _neighbours(ledger: Ledger, seq: int, listed: Sequence[int]) -> None:
 
 def _unrecorded(ledger: Ledger, checked: CheckedRecord) -> None:
     """What changed past the recorder before this record."""
-    changed = unrecorded_change(ledger, checked)
+    entity = Reference(checked.record.entity_type, checked.record.entity_id)
+    changed = EntityHistory(ledger, entity).unrecorded_change(checked)
     if changed:
         st.markdown(f"**:{SEVERITY['warning'].colour}[{SEVERITY['warning'].icon} Changed unrecorded before this act]**")
         draw_change_rows(changed)
@@ -161,6 +162,9 @@ def _links(context: Context, record: Record) -> None:
     st.markdown("**Histories**")
     entity = f"{record.entity_type}:{record.entity_id}"
     page_link(context, "entities", f"This entity: {entity}", entity=[entity])
+    if isinstance(record.entity_seq, int):
+        label = f"Its state after this act (revision {record.entity_seq:,})"
+        page_link(context, "entities", label, entity=[entity], view="state", revision=record.entity_seq)
     for reference in dict.fromkeys(record.related):
         related = f"{reference.type}:{reference.id}"
         page_link(context, "entities", f"Related: {related}", entity=[related])

@@ -1,4 +1,4 @@
-"""Entities: find one, and read its history: every revision, what it changed, and who did it."""
+"""Entities: find one, and read its history: every revision, its state at any moment, and what it relates to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import streamlit as st
 
 from flasktrack.core.display import display
 from flasktrack.errors import InvalidFilter
+from flasktrack.insight.entities import find_entities
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.ui import address
 from flasktrack.ui.charts import clickable_table, filter_key, narrow_to, table_height
-from flasktrack.ui.entity_history import draw_history
+from flasktrack.ui.entity import draw_entity
 from flasktrack.ui.filter_bar import current_filter, filter_bar
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
@@ -27,58 +28,58 @@ def main() -> None:
     context = open_page("entities")
     chosen = current_filter(context)
     if len(chosen.entities) == 1:
-        draw_history(context, chosen.entities[0])
+        draw_entity(context)
     else:
         _find(context, filter_bar(context))
 
 
 def _find(context: Context, chosen: RecordFilter) -> None:
-    """A list of entities, found by words in their type, id or name; a click opens a history."""
-    words = (address.value("find") or "").strip()
+    """A list of entities, found by words in their type, id or name, or by a related entity; a click opens one."""
+    words, related = (address.value("find") or "").strip(), (address.value("related") or "").strip()
     try:
-        found = ask(context, Questions.entities, chosen, words, _MOST)
+        found = ask(context, find_entities, chosen, words, related, _MOST)
     except InvalidFilter as problem:
         st.warning(literal(str(problem)), icon=":material/warning:")
-        found = ask(context, Questions.entities, chosen, "", _MOST)
-    total = ask(context, Questions.totals, chosen)
+        found = ask(context, find_entities, chosen, "", "", _MOST)
     line = st.container()
-    _search(words)
+    with st.container(horizontal=True, gap="small"):
+        _search("find", words, "Find by type, id or name, such as: sample S-26")
+        _search("related", related, "Related to, such as: batch B-26 or batch:B-260001")
     if found.empty:
         line.text("No entity is found.")
-        empty = not words and chosen.is_empty
+        empty = not words and not related and chosen.is_empty
         advice = (
             "No record yet: this organization's history is empty." if empty else "Try fewer words, or a wider filter."
         )
         st.info(advice, icon=":material/info:")
         return
-    if words:
-        line.text(f"{count(len(found), 'entity', 'entities')} found{_more(found)}; a click opens a history.")
-    else:
-        line.text(
-            f"{count(total.entities, 'entity', 'entities')} touched by {count(total.records, 'record')}. "
-            f"{_shown(len(found), total.entities)}A click opens a history."
-        )
-    _table(context, chosen, words, found)
+    line.text(_sentence(context, chosen, len(found), searched=bool(words or related)))
+    _table(context, chosen, f"{words}_{related}", found)
 
 
-def _shown(listed: int, all_: int) -> str:
-    return f"Here are the {listed:,} touched last. " if listed < all_ else ""
+def _sentence(context: Context, chosen: RecordFilter, listed: int, *, searched: bool) -> str:
+    if searched:
+        more = " (there may be more: give another word)" if listed == _MOST else ""
+        return f"{count(listed, 'entity', 'entities')} found{more}; a click opens its history."
+    totals = ask(context, Questions.totals, chosen)
+    shown = f"Here are the {listed:,} touched last. " if listed < totals.entities else ""
+    return (
+        f"{count(totals.entities, 'entity', 'entities')} touched by {count(totals.records, 'record')}. "
+        f"{shown}A click opens a history."
+    )
 
 
-def _more(found: pd.DataFrame) -> str:
-    return " (there may be more: give another word)" if len(found) == _MOST else ""
-
-
-def _search(words: str) -> None:
-    st.session_state["find_entity"] = words
+def _search(parameter: str, words: str, placeholder: str) -> None:
+    key = f"{parameter}_entity"
+    st.session_state[key] = words
     st.text_input(
-        "Find an entity", key="find_entity", placeholder="Find by type, id or name, such as: sample S-26", width=420,
-        label_visibility="collapsed", icon=":material/search:",
-        on_change=lambda: address.write(find=st.session_state["find_entity"].strip() or None),
+        placeholder, key=key, placeholder=placeholder, width=420, label_visibility="collapsed",
+        icon=":material/search:",
+        on_change=lambda: address.write(**{parameter: st.session_state[key].strip() or None}),
     )  # fmt: skip
 
 
-def _table(context: Context, chosen: RecordFilter, words: str, found: pd.DataFrame) -> None:
+def _table(context: Context, chosen: RecordFilter, searched: str, found: pd.DataFrame) -> None:
     zone = context.zone.key
     shown = pd.DataFrame(
         {
@@ -86,7 +87,6 @@ def _table(context: Context, chosen: RecordFilter, words: str, found: pd.DataFra
             "id": found["entity_id"].map(display),
             "name": found["entity_name"].map(display),
             "records": found["records"],
-            "first": minutes(found["first_occurred"], context.zone),
             "last": minutes(found["last_occurred"], context.zone),
         }
     )
@@ -98,16 +98,15 @@ def _table(context: Context, chosen: RecordFilter, words: str, found: pd.DataFra
     column = st.column_config
     clickable_table(
         shown,
-        filter_key(f"entities_{hash(words)}", context, chosen),
+        filter_key(f"entities_{hash(searched)}", context, chosen),
         open_entity,
         height=table_height(len(shown), 560),
         column_config={
-            "type": column.TextColumn("Entity type", width=130),
-            "id": column.TextColumn("Id", width=170),
-            "name": column.TextColumn("Name", width=290),
+            "type": column.TextColumn("Entity type", width=140),
+            "id": column.TextColumn("Id", width=190),
+            "name": column.TextColumn("Name", width=380),
             "records": column.NumberColumn("Records", format="localized", width=80),
-            "first": column.TextColumn(f"First ({zone})", width=140),
-            "last": column.TextColumn(f"Last ({zone})", width=140),
+            "last": column.TextColumn(f"Last ({zone})", width=150),
         },
     )
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from flasktrack.core.record import Reference
+from flasktrack.core.times import parse_time
+from flasktrack.insight.diff import changes
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.history import entity_history
+from flasktrack.insight.history import EntityHistory, Revision
+from flasktrack.insight.wording import values
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
 from flasktrack.store.verifications import latest_verification
@@ -23,6 +30,10 @@ def ledger(lab_url: str) -> Iterator[Ledger]:
     engine = open_engine(lab_url)
     yield Ledger(engine, HERE)
     engine.dispose()
+
+
+def history_of(ledger: Ledger) -> list[Revision]:
+    return EntityHistory(ledger, Reference("protocol", "SOP-114")).page()
 
 
 def test_an_entity_is_found_by_words_and_opened_by_a_click(open_app: OpenApp, lab_url: str) -> None:
@@ -65,7 +76,7 @@ def test_the_list_keeps_to_the_filter(open_app: OpenApp, lab_url: str, ledger: L
 
 
 def test_a_history_shows_every_revision_newest_first(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
-    revisions = list(entity_history(ledger, "protocol", "SOP-114"))
+    revisions = history_of(ledger)
     app = open_app(lab_url, "entities", org=HERE, entity="protocol:SOP-114")
     shown = app.table("revisions_")
     assert list(shown["revision"]) == [revision.number for revision in reversed(revisions)]
@@ -84,7 +95,7 @@ def test_a_revision_says_what_changed_in_words(open_app: OpenApp, lab_url: str) 
 
 
 def test_a_click_on_a_revision_or_a_point_opens_the_record(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
-    revisions = list(entity_history(ledger, "protocol", "SOP-114"))
+    revisions = history_of(ledger)
     app = open_app(lab_url, "entities", org=HERE, entity="protocol:SOP-114")
     app.click_cell("revisions_", 0, "reason")
     assert app.params["record"] == [str(revisions[-1].checked.record.seq)]
@@ -109,29 +120,136 @@ def test_a_gap_in_the_state_is_marked(open_app: OpenApp, lab_url: str, ledger: L
     assert "1 revision needs a look" in app.text
 
 
-def test_a_deleted_revision_is_marked_where_it_is_missing(open_app: OpenApp, sample_lab_url: str) -> None:
+def test_a_deleted_revision_is_shown_where_it_is_missing(open_app: OpenApp, sample_lab_url: str) -> None:
     engine = open_engine(sample_lab_url)
-    second = list(entity_history(Ledger(engine, HERE), "protocol", "SOP-114"))[1]
+    second = history_of(Ledger(engine, HERE))[1]
     delete_records(engine, HERE, second.checked.record.seq)
     engine.dispose()
     app = open_app(sample_lab_url, "entities", org=HERE, entity="protocol:SOP-114")
     shown = app.table("revisions_")
-    (marked,) = shown[shown["look"] != ""].to_dict("records")
-    assert (marked["revision"], marked["look"]) == (3, "missing before it: 2")
-    assert "1 revision needs a look" in app.text
+    third, missing = shown[shown["look"] != ""].to_dict("records")
+    assert (third["revision"], third["look"]) == (3, "missing before it: 2")
+    assert (missing["revision"], missing["changes"]) == (2, "Revision 2 is missing")
+    assert "1 revision needs a look; 1 revision is missing" in app.text
+    app.click_cell("revisions_", list(shown["revision"]).index(2), "action")  # there is nothing to open
+    assert "record" not in app.params
+    app.go("entities", org=HERE, entity="protocol:SOP-114", view="state", revision="2")
+    assert any("Revision 2 is missing" in warning.value for warning in app.test.warning)
+    assert app.errors == []
 
 
-def test_what_relates_to_an_entity_leads_there(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
-    found = next(found for found in ledger.stream(first=9000) if found.record.related)
-    entity = f"{found.record.entity_type}:{found.record.entity_id}"
-    related = f"{found.record.related[0].type}:{found.record.related[0].id}"
-    app = open_app(lab_url, "entities", org=HERE, entity=entity)
-    app.click_link(related)
-    assert app.params == {"org": [HERE], "entity": [related]}
-    assert f"({related})" in app.text
-    assert any(link.startswith(entity) for link in app.links) or "more" in app.text
-    app.go("entities", **app.params)  # the same as when somebody opens the address anew
-    assert f"({related})" in app.text
+def test_a_history_keeps_to_the_filter(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
+    approved = [revision.number for revision in history_of(ledger) if revision.checked.record.action == "approve"]
+    app = open_app(lab_url, "entities", org=HERE, entity="protocol:SOP-114", action="approve")
+    assert list(app.table("revisions_")["revision"]) == approved[::-1]
+    assert len([point for trace in app.figure("timeline_")["data"] for point in trace["customdata"]]) == len(approved)
+    app.go("entities", org=HERE, entity="protocol:SOP-114", action="sign_in")
+    assert "None of its revisions meets the filter" in app.text
+
+
+def test_a_long_history_comes_a_page_at_a_time_and_is_narrowed_by_a_click(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "entities", org=HERE, entity="freezer:F-80/1")
+    newest = list(app.table("revisions_")["revision"])
+    assert newest == list(range(newest[0], newest[0] - 200, -1))
+    assert f"200 of {newest[0]:,} revisions" in app.text
+    app.click("Older")
+    assert app.params["before"] == [str(newest[-1])]
+    assert next(iter(app.table("revisions_")["revision"])) == newest[-1] - 1
+    app.click("Newer")
+    assert list(app.table("revisions_")["revision"]) == newest
+    bars = next(trace for trace in app.figure("over_time_")["data"] if trace["name"] == "machines")
+    app.click_point("over_time_", bars["customdata"][3])
+    assert len(app.table("revisions_")) == bars["y"][3]
+    assert app.has_figure("timeline_")
+
+
+# The state at any moment
+
+
+def test_the_state_after_any_revision_is_shown(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
+    app = open_app(lab_url, "entities", org=HERE, entity="protocol:SOP-114", view="state")
+    newest = history_of(ledger)[-1].number
+    assert f"State after revision {newest}" in app.text
+    app.test.slider("state_slider").set_value(2).run()
+    assert app.params["revision"] == ["2"]
+    state = EntityHistory(ledger, Reference("protocol", "SOP-114")).state(2)
+    (table,) = app.plain_tables()
+    assert dict(zip(table["Field"], table["Value"], strict=True)) == dict(values(state.value))
+    app.test.number_input("state_revision").set_value(5).run()
+    assert app.params["revision"] == ["5"]
+
+
+def test_a_moment_leads_to_the_revision_that_was_the_last_by_then(
+    open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    fourth = history_of(ledger)[3].checked.record
+    moment = parse_time(fourth.occurred_at).astimezone(ZoneInfo("Europe/Berlin")) + timedelta(minutes=1)
+    app = open_app(lab_url, "entities", org=HERE, entity="protocol:SOP-114", view="state")
+    picker: Any = app.test.get("datetime_input")[-1]
+    picker.set_value(moment.replace(tzinfo=None, second=0)).run()
+    assert app.params["revision"] == ["4"]
+    picker.set_value(datetime(1999, 1, 1)).run()  # noqa: DTZ001 (as the picker gives it)
+    assert app.params["revision"] == ["4"]
+    assert app.test.toast
+
+
+def test_two_revisions_are_compared(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
+    app = open_app(lab_url, "entities", org=HERE, entity="protocol:SOP-114", view="state", revision="7")
+    app.test.number_input("state_against").set_value(2).run()
+    assert app.params["against"] == ["2"]
+    history = EntityHistory(ledger, Reference("protocol", "SOP-114"))
+    expected = changes(history.state(2).value, history.state(7).value)
+    assert f"From revision 2 to revision 7: {len(expected)} differences" in app.text.replace("*", "")
+    (table,) = app.plain_tables()
+    assert list(table["Change"]) == [change.kind for change in expected]
+    app.click("All entities")
+    assert app.params == {"org": [HERE]}
+
+
+def test_a_record_leads_to_the_state_after_it(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
+    third = history_of(ledger)[2].checked.record
+    app = open_app(lab_url, "records", org=HERE, record=str(third.seq))
+    app.click_link("Its state after this act (revision 3)")
+    assert app.page == "entities"
+    assert app.params == {"org": [HERE], "entity": ["protocol:SOP-114"], "view": ["state"], "revision": ["3"]}
+
+
+# Relations
+
+
+def test_relations_lead_on_and_are_one_timeline(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
+    found = next(found for found in ledger.stream(first=9000) if found.record.entity_type == "batch")
+    batch = f"batch:{found.record.entity_id}"
+    app = open_app(lab_url, "entities", org=HERE, entity=batch, view="relations")
+    nodes = [tuple(data) for trace in app.figure("relations_")["data"] for data in trace.get("customdata", ())]
+    samples = [value for kind, value in nodes if kind == "entity" and value.startswith("sample:")]
+    assert samples
+    named = {value for kind, value in nodes if kind == "entity"} | {batch}
+    lanes = app.figure("acts_")["layout"]["yaxis"]["ticktext"]
+    assert all(any(one.startswith(lane.replace(" ", ":", 1).rstrip("…")) for one in named) for lane in lanes)
+    assert app.counted == ledger.count(*RecordFilter(entities=tuple(named)).conditions())
+    app.click_point("relations_", ["type", "sample"])
+    assert (app.params["related"], app.params["entity_type"]) == ([batch], ["sample"])
+    assert set(samples) < {f"sample:{id_}" for id_ in app.table("entities_")["id"]}
+    app.go("entities", org=HERE, entity=batch, view="relations")
+    app.click_point("relations_", ["entity", samples[0]])
+    assert (app.params["entity"], app.params["view"]) == ([samples[0]], ["relations"])
+    assert batch in [value for trace in app.figure("relations_")["data"] for _, value in trace.get("customdata", ())]
+
+
+def test_entities_are_found_by_what_is_related_to_them(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "entities", org=HERE)
+    app.test.text_input("related_entity").input("batch B-260100").run()
+    assert app.params["related"] == ["batch B-260100"]
+    found = app.table("entities_")
+    assert {"sample", "run", "file"} <= set(found["type"])
+    assert f"{len(found)} entities found" in app.text
+
+
+def test_an_entity_without_relations_says_so(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "entities", org=HERE, entity="freezer:F-80/1", view="relations")
+    assert "No record names it as related" in app.text
+    assert not app.has_figure("relations_")
 
 
 def test_an_entity_without_a_record_is_said_to_have_none(open_app: OpenApp, lab_url: str) -> None:
