@@ -191,8 +191,11 @@ def _table(
 
 
 def _apart(change: Change) -> Iterator[Change]:
-    """A change value by value, where what came or went is made of several."""
-    if change.kind not in ("added", "removed") or change.place_before or change.place_after:
+    """A change value by value, where what came or went is made of several, or went from one field to another."""
+    if change.path_before is not None:
+        yield from _apart(Change(change.path_before, "removed", change.before, place_before=change.place_before))
+        yield from _apart(Change(change.path, "added", after=change.after, place_after=change.place_after))
+    elif change.kind not in ("added", "removed") or change.place_before or change.place_after:
         yield change
     elif change.kind == "added":
         for path, value in leaves(change.after, change.path):
