@@ -77,6 +77,18 @@ def groups(scale: int) -> tuple[Group, ...]:
                 ("auditchain-verify", "· the same events, auditchain `verify`"),
             ),
         ),
+        *(
+            Group(
+                objects // scale,
+                3,
+                (
+                    (f"capture-flasktrack-{size}", f"Flush and commit of {size:,} changed objects: FlaskTrack"),
+                    (f"capture-none-{size}", "· the same, nothing recorded"),
+                    (f"capture-continuum-{size}", "· the same, SQLAlchemy-Continuum"),
+                ),
+            )
+            for size, objects in ((1, 1_000), (10, 5_000), (1_000, 40_000))
+        ),
     )
 
 
@@ -117,7 +129,8 @@ def _table(plan: tuple[Group, ...], folder: Path) -> Iterator[str]:
 
 
 def _measure(name: str, folder: Path, records: int) -> Result:
-    command = [sys.executable, "-m", "benchmarks.measure", name, str(folder), str(records)]
+    module = "benchmarks.capture" if name.startswith("capture-") else "benchmarks.measure"
+    command = [sys.executable, "-m", module, name, str(folder), str(records)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"The measurement {name} failed:\n{done.stderr}")

@@ -246,6 +246,11 @@ def main() -> None:
     name, folder, count = sys.argv[1:]
     watch = Stopwatch()
     MEASURES[name](Path(folder), int(count), watch)
+    report(watch)
+
+
+def report(watch: Stopwatch) -> None:
+    """Print what was measured: seconds, and this process's peak memory in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(json.dumps({"seconds": watch.seconds, "peak": peak}))
 

@@ -13,7 +13,7 @@ import pytest
 from streamlit import config
 
 ROOT = Path(__file__).resolve().parent.parent
-OWN = {"flasktrack", "pages", "app", "tests", "benchmarks"}
+OWN = {"flasktrack", "pages", "app", "tests", "benchmarks", "examples"}
 OPTIONS = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
 
 
@@ -59,9 +59,9 @@ def test_what_the_app_imports_is_in_requirements() -> None:
     assert distributions("requirements-dev.txt") >= OPTIONAL
 
 
-def test_what_tests_and_benchmarks_import_is_in_either_file() -> None:
+def test_what_tests_benchmarks_and_examples_import_is_in_either_file() -> None:
     declared = distributions("requirements.txt") | distributions("requirements-dev.txt")
-    assert third_party("tests", "benchmarks") - declared == set()
+    assert third_party("tests", "benchmarks", "examples") - declared == set()
 
 
 def options(table: dict[str, object], prefix: str = "") -> dict[str, object]:

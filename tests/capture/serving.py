@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from socketserver import ThreadingMixIn
 from typing import Any, NamedTuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import uvicorn
-from werkzeug.serving import make_server
 
 
 class Answer(NamedTuple):
@@ -45,10 +46,22 @@ def serving_asgi(app: Any) -> Iterator[int]:
             thread.join(20)
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each request."""
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def address_string(self) -> str:
+        return str(self.client_address[0])  # without asking for its name
+
+
 @contextmanager
 def serving_wsgi(app: Any) -> Iterator[int]:
-    """The port of a WSGI application that runs meanwhile, a thread for each request."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    """The port of a WSGI application that runs meanwhile."""
+    server = make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -97,7 +96,6 @@ def _fastapi(lab: Lab) -> FastAPI:
 
 
 def _flask(lab: Lab) -> flask.Flask:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = flask.Flask("lab")
     app.wsgi_app = wsgi.RequestScope(app.wsgi_app, trusted_proxies=["127.0.0.1"])  # type: ignore[method-assign]
     together = threading.Barrier(AT_ONCE, timeout=10)
