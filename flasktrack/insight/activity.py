@@ -1,4 +1,4 @@
-"""What the pages on activity ask besides counts: who did how much when, what changed, what was touched most."""
+"""What the pages on activity ask besides counts: what changed, and who did how much when."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ def periods(chosen: RecordFilter, last: datetime, now: datetime, zone: ZoneInfo)
     Lengths are by the zone's clocks, so that days begin at midnight on both sides of a clock change. None where the
     filter's period has not begun, or the one before it lies before the calendar.
     """
+    try:
+        return _periods(chosen, last, now, zone)
+    except OverflowError:
+        return None
+
+
+def _periods(chosen: RecordFilter, last: datetime, now: datetime, zone: ZoneInfo) -> Periods | None:
     days = None
     if chosen.occurred_from is None:
         last = min(last, now, chosen.occurred_to or now)
@@ -54,11 +61,8 @@ def periods(chosen: RecordFilter, last: datetime, now: datetime, zone: ZoneInfo)
         end = (chosen.occurred_to or now).astimezone(zone)
     if start >= end:
         return None
-    try:
-        before = start - (end.replace(tzinfo=None) - start.replace(tzinfo=None))  # on the wall clock (PEP 495)
-        return Periods(before.astimezone(UTC), start.astimezone(UTC), end.astimezone(UTC), days)
-    except OverflowError:
-        return None
+    before = start - (end.replace(tzinfo=None) - start.replace(tzinfo=None))  # on the wall clock (PEP 495)
+    return Periods(before.astimezone(UTC), start.astimezone(UTC), end.astimezone(UTC), days)
 
 
 def within(chosen: RecordFilter, start: datetime, end: datetime) -> RecordFilter:
@@ -91,19 +95,3 @@ def trends(
         if number is not None and 0 <= number < TREND_POINTS:
             found[f"{kind}:{name}"][int(number)] += int(records)
     return found
-
-
-def most_touched(questions: Questions, chosen: RecordFilter, limit: int) -> pd.DataFrame:
-    """The entities with the most records: [entity_type, entity_id, entity_name (the newest one), records]."""
-    key = (_record.entity_type, _record.entity_id)
-    newest = func.max(_record.seq).label("newest")
-    most = (
-        questions.select(chosen, *key, newest, _records)
-        .group_by(*key)
-        .order_by(_records.desc(), newest.desc())
-        .limit(limit)
-        .subquery()
-    )
-    columns = (most.c.entity_type, most.c.entity_id, _record.entity_name, most.c.records)
-    named = copy_tables.copied(questions.organization.id, *columns).join(most, most.c.newest == _record.seq)
-    return questions.frame(named.order_by(most.c.records.desc(), most.c.newest.desc()))

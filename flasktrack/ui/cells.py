@@ -41,7 +41,13 @@ def week(counts: pd.DataFrame, zone: str, working: Sequence[WeekHours], *, dark:
     records = dict(zip(counts["week_hour"].astype(int), counts["records"].astype(int), strict=True))
     work = frozenset[int]().union(*(hours.numbers for hours in working))
     cells = [
-        Cell(number % HOURS, number // HOURS, found, _hour_words(number, found, work), _hour(number) if found else None)
+        Cell(
+            number % HOURS,
+            number // HOURS,
+            found,
+            _hour_words(number, found, work),
+            hour_name(number) if found else None,
+        )
         for number, found in ((number, records.get(number, 0)) for number in range(WEEK))
     ]
     figure = _figure(cells, colours, dark=dark, height=height)
@@ -49,7 +55,7 @@ def week(counts: pd.DataFrame, zone: str, working: Sequence[WeekHours], *, dark:
     if work:
         off = sum(number for hour, number in records.items() if hour not in work)
         share = f" ({off / total:.0%})" if (total := sum(records.values())) else ""
-        heading += [f"□ working hours   off-hours {off:,}{share}"]
+        heading.append(f"□ working   off-hours {off:,}{share}")
     figure.update_layout(
         title_text="   ".join(heading),
         shapes=[_outline(first, last, hours, colours) for hours in working for first, last in _spans(hours)],
@@ -138,7 +144,8 @@ def _light(colour: str) -> float:
     return float(0.299 * red + 0.587 * green + 0.114 * blue)
 
 
-def _hour(number: int) -> str:
+def hour_name(number: int) -> str:
+    """An hour of the week as a filter takes it, `mon:14`."""
     return f"{DAYS[number // HOURS]}:{number % HOURS}"
 
 

@@ -18,7 +18,8 @@ from flasktrack.insight.filter import MAX_VALUES, RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.relations import FROM, TO, Neighbour, acts, neighbours
 from flasktrack.ui import address
-from flasktrack.ui.charts import clickable_table, draw_figure, draw_over_time, filter_key, table_height
+from flasktrack.ui.activity_figures import draw_over_time
+from flasktrack.ui.charts import clickable_table, draw_figure, filter_key, table_height
 from flasktrack.ui.figures import Act, timeline
 from flasktrack.ui.filter_bar import set_filter
 from flasktrack.ui.loaders import ask
@@ -51,7 +52,7 @@ def draw_relations(context: Context, chosen: RecordFilter, entity: Reference) ->
     if 0 < totals.records <= PAGE_RECORDS:
         _timeline(context, merged)
     elif totals.records:
-        draw_over_time(context, merged, totals, height=200, narrowed=chosen)
+        draw_over_time(context, merged, totals.first_occurred, totals.last_occurred, height=200, narrowed=chosen)
     records(context, merged)
 
 

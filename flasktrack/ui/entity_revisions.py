@@ -14,7 +14,8 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.history import EntityHistory, Revision
 from flasktrack.insight.questions import Questions, Totals
 from flasktrack.ui import address
-from flasktrack.ui.charts import clickable_table, draw_figure, draw_over_time, table_height
+from flasktrack.ui.activity_figures import draw_over_time
+from flasktrack.ui.charts import clickable_table, draw_figure, table_height
 from flasktrack.ui.diff import summary
 from flasktrack.ui.figures import Act, timeline
 from flasktrack.ui.loaders import ask
@@ -53,7 +54,7 @@ def draw_revisions(context: Context, chosen: RecordFilter, history: EntityHistor
     elif len(rows) == totals.records:
         _timeline(context, rows, opened)
     else:
-        draw_over_time(context, chosen, totals, height=190)
+        draw_over_time(context, chosen, totals.first_occurred, totals.last_occurred, height=190)
     table, detail = (st.container(), None) if opened is None else st.columns([1, 1])
     if rows:
         with table:

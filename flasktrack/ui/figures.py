@@ -74,11 +74,27 @@ def plotly_text(text: object, limit: int = 60) -> str:
     return escape(shown, quote=False)
 
 
-def over_time(frame: pd.DataFrame, step: str, zone: str, *, dark: bool, height: int = 260) -> go.Figure:
+class Scale(NamedTuple):
+    """From when to when, by the organization's clocks, and up to how many records a figure reaches."""
+
+    start: datetime
+    end: datetime
+    records: int
+
+
+def over_time(
+    frame: pd.DataFrame,
+    step: str,
+    zone: str,
+    *,
+    dark: bool,
+    height: int = 260,
+    scale: Scale | None = None,
+) -> go.Figure:
     """Records per hour, day, week or month, people and machines apart.
 
     `frame` has start (aware, in the organization's zone), kind and records. A point's customdata is the time from and
-    the time to (ISO 8601, from <= t < to) and its kind.
+    the time to (ISO 8601, from <= t < to) and its kind. Figures that are compared share a `scale`.
     """
     colours = palette(dark=dark)
     figure = _figure(dark=dark, height=height)
@@ -99,7 +115,20 @@ def over_time(frame: pd.DataFrame, step: str, zone: str, *, dark: bool, height: 
         },
         yaxis={"title_text": "Records", "rangemode": "tozero", **whole_numbers(max(frame["records"], default=0))},
     )
+    if scale is not None:
+        figure.update_xaxes(range=[scale.start, scale.end])
+        figure.update_yaxes(range=[0, scale.records * 1.05])
     return figure
+
+
+def common_scale(frames: Sequence[pd.DataFrame], step: str) -> Scale | None:
+    """The scale on which all of these can be drawn; None where all are empty."""
+    drawn = pd.concat(frames)
+    if drawn.empty:
+        return None
+    last = drawn["start"].max() + _STEPS[step]
+    top = max(int(frame.groupby("start")["records"].sum().max()) for frame in frames if not frame.empty)
+    return Scale(_wall_time(drawn["start"].min()), _wall_time(last), top)
 
 
 def whole_numbers(largest: int) -> dict[str, int]:

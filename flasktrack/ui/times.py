@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -45,3 +45,15 @@ def minutes(moments: pd.Series[pd.Timestamp], zone: ZoneInfo) -> list[str]:
 def _with_offset(moment: datetime, precision: str) -> str:
     written = moment.isoformat(" ", precision)
     return f"{written[:-6]} {written[-6:]}"
+
+
+def span_words(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """`18 to 24 Nov`, `24 Nov` or `24 Nov 09:00 to 25 Nov 10:30`: from a time up to another one, for headers."""
+    first, last = in_zone(start, zone), in_zone(end, zone)
+    if first.time() == last.time() == time():
+        last -= timedelta(days=1)
+        if first.date() >= last.date():
+            return first.strftime("%-d %b")
+        same = (first.year, first.month) == (last.year, last.month)
+        return f"{first.strftime('%-d' if same else '%-d %b')} to {last.strftime('%-d %b')}"
+    return f"{first.strftime('%-d %b %H:%M')} to {last.strftime('%-d %b %H:%M')}"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import streamlit as st
 
+from flasktrack.core.times import in_zone
+from flasktrack.insight.activity import Periods, periods
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions, Totals
+from flasktrack.ui.activity_figures import MACHINES, draw_busiest, draw_counts, draw_over_time
 from flasktrack.ui.address import shared
 from flasktrack.ui.attention import draw_attention
-from flasktrack.ui.charts import MACHINES, draw_busiest, draw_over_time, draw_ranking
+from flasktrack.ui.changes import change_words, draw_changes, totals_of
 from flasktrack.ui.filter_bar import filter_bar, set_filter
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
@@ -18,7 +22,14 @@ from flasktrack.ui.record_table import records
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count
-from flasktrack.ui.times import minute
+from flasktrack.ui.theme import STATUS
+from flasktrack.ui.verdict import chain_verdict
+
+_CHAIN = {
+    "verified": "The recorded history is intact",
+    "broken": "The recorded history is not intact",
+    "not_checked": "Nobody has verified yet that the history is intact",
+}
 
 
 def main() -> None:
@@ -26,28 +37,57 @@ def main() -> None:
     chosen = filter_bar(context)
     totals = ask(context, Questions.totals, chosen)
     if totals.records:
-        st.text(_sentence(context, totals))
+        last = totals.last_occurred
+        compared = None if last is None else periods(chosen, last, datetime.now(UTC), context.zone)
+        st.text(f"{_happened(context, chosen, totals, compared)} {_chain(context)}.")
         _figures(chosen, totals)
-        draw_over_time(context, chosen, totals)
+        draw_over_time(context, chosen, totals.first_occurred, last)
         draw_attention(context, chosen)
-        left, middle, right = st.columns(3)
+        left, right = st.columns([5, 4])
         with left:
-            draw_busiest(context, chosen)
-        with middle:
-            draw_ranking(context, chosen, "action", "Most frequent actions")
+            if compared is not None:
+                draw_changes(context, chosen, compared)
         with right:
-            draw_ranking(context, chosen, "entity_type", "Entity types touched most")
+            draw_busiest(context, chosen)
+        left, right = st.columns(2)
+        with left:
+            draw_counts(context, chosen, "action", "Most frequent actions")
+        with right:
+            draw_counts(context, chosen, "entity_type", "Entity types touched most")
     records(context, chosen)
 
 
-def _sentence(context: Context, totals: Totals) -> str:
-    """What happened, in one line."""
-    happened = f"{count(totals.people, 'person', 'people')} and {count(totals.machines, 'machine')}"
-    happened += f" left {count(totals.records, 'record')} of what they did"
-    if totals.first_occurred is None or totals.last_occurred is None:
-        return f"{happened}."
-    first, last = (minute(moment, context.zone) for moment in (totals.first_occurred, totals.last_occurred))
-    return f"{happened}, from {first} to {last}."
+def _happened(context: Context, chosen: RecordFilter, totals: Totals, compared: Periods | None) -> str:
+    """What happened lately, in a sentence."""
+    if compared is None:
+        return f"{_acted(totals)}."
+    now, before = totals_of(context, chosen, compared)
+    if compared.days is None:
+        when, former = "In this period", "the period before"
+    else:
+        recent = compared.end > datetime.now(UTC)
+        last = in_zone(totals.last_occurred or compared.end, context.zone)
+        when = f"In the last {compared.days} days" if recent else f"In the {compared.days} days up to {last.date()}"
+        former = f"the {compared.days} days before"
+    changed = change_words(now.records, before.records)
+    beside = f"{changed} as in {former}" if changed.endswith("many") else f"{changed} against {former}"
+    if not before.records:
+        beside = f"none in {former}"
+    failed = f"; {count(now.not_successful, 'act')} failed or {'was' if now.not_successful == 1 else 'were'} denied"
+    return f"{when}, {_acted(now)} ({beside}){failed if now.not_successful else ''}."
+
+
+def _acted(totals: Totals) -> str:
+    people = count(totals.people, "person", "people") if totals.people or not totals.machines else ""
+    machines = count(totals.machines, "machine") if totals.machines else ""
+    return f"{' and '.join(filter(None, (people, machines)))} acted {count(totals.records, 'time')}"
+
+
+def _chain(context: Context) -> str:
+    """Whether the chain is intact, in the words of the latest verification."""
+    look, _ = chain_verdict(context)
+    known = next((status for status, other in STATUS.items() if other.word == look.word), None)
+    return _CHAIN.get(known or "", f"{look.word}: what is new is intact")
 
 
 def _figures(chosen: RecordFilter, totals: Totals) -> None:

@@ -56,7 +56,7 @@ def test_a_laptop_shows_the_answer_and_the_main_chart_without_scrolling(app_serv
     assert page.viewport_size is not None
     for shown in (
         page.get_by_role("heading", name="Overview", exact=True),
-        page.get_by_text("records of what they did"),
+        page.get_by_text("people and 7 machines acted"),
         figure(page, "over_time"),
     ):
         box = shown.bounding_box()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -31,9 +32,12 @@ def test_every_actor_is_listed_with_their_records(open_app: OpenApp, lab_url: st
     records = [found.record for found in ledger.stream(*chosen.conditions())]
     app = open_app(lab_url, "actors", org=THERE, outcome=["denied", "failure"])
     shown = app.table("actors_table")
-    assert dict(zip(shown["id"], shown["records"], strict=True)) == Counter(record.actor_id for record in records)
+    acts = Counter(record.actor_id for record in records)
+    assert dict(zip(shown["id"], shown["records"], strict=True)) == acts
     denied = Counter(record.actor_id for record in records if record.outcome == "denied")
-    assert {id_: number for id_, number in zip(shown["id"], shown["denied"], strict=True) if number} == denied
+    shares = {id_: share for id_, share in zip(shown["id"], shown["denied"], strict=True) if share}
+    assert shares == {id_: number / acts[id_] for id_, number in denied.items()}
+    assert [sum(trend) for trend in shown["trend"]] == list(shown["records"])
     assert list(shown["records"]) == sorted(shown["records"], reverse=True)
 
 
@@ -47,6 +51,72 @@ def test_a_click_shows_one_actor_alone(open_app: OpenApp, lab_url: str) -> None:
     assert f"acted {number:,} times" in app.text
     assert "Daniel Reyes (Person" in app.text
     assert set(app.table("records_")["actor"]) == {"Daniel Reyes"}
+
+
+def test_actors_are_found_by_typing(open_app: OpenApp, lab_url: str) -> None:
+    app = open_app(lab_url, "actors", org=THERE, find="REYES analyst")
+    assert list(app.table("actors_table")["id"]) == ["u-32"]
+    assert "1 actor of" in app.text
+    app.click_cell("actors_table", 0, "actor")
+    assert app.params["actor"] == ["user:u-32"]
+    app = open_app(lab_url, "actors", org=THERE, find="nobody at all")
+    assert "No actor is called so" in app.text
+
+
+@pytest.mark.parametrize("actor", ["user:u-32", "api_key:key_eln"])
+def test_each_point_of_an_actors_figures_leads_to_exactly_its_records(
+    actor: str, open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    app = open_app(lab_url, "actors", org=THERE, actor=actor)
+    drawn = {
+        name: app.figure(name)["data"][0]
+        for name in ("matrix", "entities", "used_credentials", "used_ips", "used_on_behalf_of", "used_actions")
+        if app.has_figure(name)
+    }
+    assert len(drawn) >= 4
+    for name, points in drawn.items():
+        place = len(points["customdata"]) - 1
+        number = int(points["text"][place].replace(",", ""))
+        app.go("actors", org=THERE, actor=actor)
+        app.click_point(name, points["customdata"][place])
+        assert app.params["actor"] == [actor]
+        assert len(app.params) > 2, name
+        assert ledger.count(*RecordFilter.from_params(app.params).conditions()) == number, name
+
+
+@pytest.mark.parametrize(
+    ("actor", "words", "parameter"),
+    [
+        ("user:u-32", "off-hours", "hours"),
+        ("user:u-32", "by machines for them", "on_behalf_of"),
+        ("api_key:key_eln", "on behalf of others", "on_behalf_of"),
+        ("api_key:key_eln", "failed or denied", "outcome"),
+    ],
+)
+def test_an_actors_figures_lead_to_their_records(
+    actor: str, words: str, parameter: str, open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    app = open_app(lab_url, "actors", org=THERE, actor=actor)
+    label = next(label for label in app.buttons if words in label)
+    app.click(label)
+    assert parameter in app.params
+    number = ledger.count(*RecordFilter.from_params(app.params).conditions())
+    assert label.startswith(f"**{number:,}** ")
+    assert app.counted == number > 0
+
+
+def test_two_actors_stand_side_by_side_on_one_scale(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:
+    app = open_app(lab_url, "actors", org=THERE, actor="user:u-32")
+    other = next(box for box in app.test.selectbox if str(box.key).startswith("compare_"))
+    other.select("user:u-33").run()
+    assert app.params["actor"] == ["user:u-32", "user:u-33"]
+    figures = [json.loads(chart.proto.spec) for chart in app.test.get("plotly_chart") if "over_time" in str(chart.key)]
+    assert len(figures) == 2
+    assert figures[0]["layout"]["yaxis"]["range"] == figures[1]["layout"]["yaxis"]["range"]
+    assert figures[0]["layout"]["xaxis"]["range"] == figures[1]["layout"]["xaxis"]["range"]
+    assert app.counted == ledger.count(*RecordFilter(actors=("user:u-32", "user:u-33")).conditions())
+    app.click("All actors")
+    assert "actor" not in app.params
 
 
 def test_work_at_night_shows_in_the_week(open_app: OpenApp, lab_url: str, ledger: Ledger) -> None:

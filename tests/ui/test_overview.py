@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -18,7 +20,7 @@ from tests.adversary import alter_record
 from tests.ui.app import App, OpenApp
 from tests.ui.nasty import NASTY
 
-HERE = "alpenrand-bioanalytik"
+HERE, BERLIN = "alpenrand-bioanalytik", ZoneInfo("Europe/Berlin")
 
 
 @pytest.fixture
@@ -125,6 +127,67 @@ def test_after_a_click_the_old_selection_does_not_act_again(open_app: OpenApp, l
     app.click("Clear")
     app.run()
     assert app.params == {"org": [HERE]}
+
+
+def test_the_first_line_says_what_happened_lately_and_whether_the_chain_is_intact(
+    open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    last = asked(ledger).totals(RecordFilter()).last_occurred
+    assert last is not None
+    midnight = last.astimezone(BERLIN).replace(hour=0, minute=0, second=0, microsecond=0)
+    week = RecordFilter(occurred_from=midnight - timedelta(days=6), occurred_to=midnight + timedelta(days=1))
+    former = RecordFilter(occurred_from=midnight - timedelta(days=13), occurred_to=midnight - timedelta(days=6))
+    now, before = (ledger.count(*chosen.conditions()) for chosen in (week, former))
+    line = next(line for line in open_app(lab_url, org=HERE).text.splitlines() if "acted" in line)
+    assert f"acted {now:,} times ({now / before - 1:+.0%} against the 7 days before)" in line
+    assert line.endswith("The recorded history is intact.")
+
+
+def test_a_broken_chain_is_said_in_the_first_line(open_app: OpenApp, tampered_url: str) -> None:
+    texts = [open_app(tampered_url, org=org).text for org in (HERE, "cascade-assays")]
+    assert any("The recorded history is not intact" in text for text in texts)
+
+
+@pytest.mark.parametrize("given", [{}, {"from": "2026-10-01", "to": "2026-10-11", "outcome": "success"}], ids=str)
+def test_every_change_against_the_period_before_leads_to_its_records(
+    given: dict[str, str], open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    app = open_app(lab_url, org=HERE, **given)
+    lines = app.table("changes")
+    assert any(lines["what"] == "Failed or denied") == ("outcome" not in given)
+    for row, (what, now, before) in enumerate(zip(lines["what"], lines["now"], lines["before"], strict=True)):
+        if not now or "acted" in what:
+            continue
+        app.go("overview", org=HERE, **given)
+        app.click_cell("changes", row, "what")
+        chosen = RecordFilter.from_params(app.params)
+        if what == "Entities touched":
+            found = {(r.record.entity_type, r.record.entity_id) for r in ledger.stream(*chosen.conditions())}
+            assert len(found) == now
+        else:
+            assert ledger.count(*chosen.conditions()) == now, what
+        assert chosen.occurred_from is not None
+        assert chosen.occurred_to is not None
+        length = chosen.occurred_to - chosen.occurred_from
+        earlier = replace(chosen, occurred_from=chosen.occurred_from - length, occurred_to=chosen.occurred_from)
+        if what != "Entities touched":
+            assert ledger.count(*earlier.conditions()) == before, what
+
+
+def test_behind_a_figure_there_is_a_table_whose_rows_lead_where_its_points_do(
+    open_app: OpenApp, lab_url: str, ledger: Ledger
+) -> None:
+    app = open_app(lab_url, org=HERE, table=["actions", "over_time"])
+    assert not app.has_figure("action")
+    numbers = app.table("numbers_actions")
+    app.click_cell("numbers_actions", 1, "Records")
+    assert app.params["action"] == [numbers["Most frequent actions"][1]]
+    assert app.params["table"] == ["actions", "over_time"]
+    assert selected(app, ledger) == numbers["Records"][1]
+    over_time = app.table("numbers_over_time")
+    assert over_time["Records"].sum() == selected(app, ledger)
+    app.click_cell("numbers_over_time", 3, "Records")
+    assert selected(app, ledger) == over_time["Records"][3]
 
 
 def test_nothing_selected_is_said_with_a_way_out(open_app: OpenApp, lab_url: str) -> None:
