@@ -19,17 +19,23 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from benchmarks.sealed import NEW, PROOFS, postgresql_server
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 START, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
 
 class Group(NamedTuple):
-    """Measurements that are compared: name (see benchmarks.measure) and what the table calls it."""
+    """Measurements that are compared: name (see benchmarks.measure) and what the table calls it.
+
+    `counted`: how many things each deals with, where that is not `records`.
+    """
 
     records: int
     rounds: int
     rows: tuple[tuple[str, str], ...]
+    counted: int | None = None
 
 
 class Result(NamedTuple):
@@ -77,6 +83,42 @@ def groups(scale: int) -> tuple[Group, ...]:
                 ("auditchain-verify", "· the same events, auditchain `verify`"),
             ),
         ),
+        Group(1_000_000 // scale, 1, (("seal-first", "Seal all of it for the first time"),)),
+        Group(
+            1_000_000 // scale,
+            3,
+            (
+                ("verify-one", "Verify it sealed, one process"),
+                ("verify-two", "· two worker processes"),
+            ),
+        ),
+        Group(
+            1_000_000 // scale,
+            3,
+            (("proofs", "Inclusion proofs in it, each from nothing"),),
+            counted=PROOFS,
+        ),
+        Group(
+            1_000_000 // scale,
+            3,
+            (
+                ("incremental", "Verify what is new after 1,000 more records"),
+                ("seal-again", "· and seal it"),
+            ),
+            counted=NEW,
+        ),
+        Group(1_000_000 // scale, 1, (("append-postgresql", "PostgreSQL: append, a transaction for each 5,000"),)),
+        Group(1_000_000 // scale, 1, (("seal-first-postgresql", "· seal all of it for the first time"),)),
+        Group(
+            1_000_000 // scale,
+            2,
+            (
+                ("verify-one-postgresql", "· verify it sealed, one process"),
+                ("verify-two-postgresql", "· two worker processes"),
+                ("verify-dask-postgresql", "· a Dask cluster of two workers"),
+                ("fetch-postgresql", "· bare fetch of the same rows"),
+            ),
+        ),
         *(
             Group(
                 objects // scale,
@@ -99,7 +141,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick and options.write:
         parser.error("--quick figures are not worth writing down")
-    with tempfile.TemporaryDirectory(prefix="flasktrack-benchmarks-") as folder:
+    with tempfile.TemporaryDirectory(prefix="flasktrack-benchmarks-") as folder, postgresql_server():
         table = "".join(_table(groups(20 if options.quick else 1), Path(folder)))
     print(table, end="")
     if options.write:
@@ -122,8 +164,9 @@ def _table(plan: tuple[Group, ...], folder: Path) -> Iterator[str]:
                     results[label] = _better(results.get(label), _measure(name, folder, group.records))
                     bar.update()
             for label, best in results.items():
+                counted = group.counted or group.records
                 yield (
-                    f"| {label} | {group.records:,} | {best.seconds:,.2f} | {group.records / best.seconds:,.0f} "
+                    f"| {label} | {counted:,} | {best.seconds:,.2f} | {counted / best.seconds:,.0f} "
                     f"| {best.peak / 1e6:,.0f} MB |\n"
                 )
 

@@ -12,17 +12,18 @@ import json
 import resource
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from auditchain import AuditLog, SqliteBackend
 from sqlalchemy import Engine
 
+from benchmarks import sealed
 from benchmarks.events import make_events
+from benchmarks.stopwatch import Stopwatch
 from flasktrack.core.record import Event
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
@@ -36,20 +37,6 @@ TABLES = (audit_record, audit_payload, record_link)
 CHAIN, OTHER, COPY = "flasktrack.db", "auditchain.db", "copy.db"
 
 Entry = tuple[str, str, str, dict[str, Any] | None]
-
-
-class Stopwatch:
-    """Seconds that passed in all its `with` blocks."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __enter__(self) -> Self:
-        self._start = time.perf_counter()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds += time.perf_counter() - self._start
 
 
 def append_batches(folder: Path, count: int, watch: Stopwatch) -> None:
@@ -239,6 +226,7 @@ MEASURES: dict[str, Callable[[Path, int, Stopwatch], None]] = {
     "verify": verify,
     "fetch": fetch,
     "auditchain-verify": auditchain_verify,
+    **sealed.MEASURES,
 }
 
 
@@ -250,8 +238,9 @@ def main() -> None:
 
 
 def report(watch: Stopwatch) -> None:
-    """Print what was measured: seconds, and this process's peak memory in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    """Print what was measured: seconds, and the peak memory in bytes of this process or its largest worker."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(one).ru_maxrss for one in who) * (1 if sys.platform == "darwin" else 1024)
     print(json.dumps({"seconds": watch.seconds, "peak": peak}))
 
 
