@@ -6,18 +6,32 @@ streams (flasktrack/verify) and adds those that need more than one record.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
+from operator import itemgetter
+from typing import Any
 
 from flasktrack.core.finding import Finding
-from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_hash, record_header
+from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes, header_hash
 from flasktrack.core.record import SECTIONS, Record, Section
+
+_OTHERS = {"seq", "actor_seq", "entity_seq", "related", "before_digest", "after_digest", "context_digest", "prev_hash"}
+_texts = itemgetter(*(place for place, name in enumerate(Record._fields[:-1]) if name not in _OTHERS))
+_TEXT = frozenset({str, type(None)})
 
 
 def computed_hash(record: Record) -> bytes | None:
     """The hash that the record's own fields give; None where they can't be a header at all."""
+    return fields_hash(record[:-1])
+
+
+def fields_hash(fields: Sequence[Any]) -> bytes | None:
+    """The same of a record's fields without its hash, in the order of `Record`; a stored row may hold anything."""
     try:
-        return header_hash(record_header(record))
-    except (TypeError, ValueError, AttributeError):  # a stored row may hold anything
+        if not _TEXT.issuperset(map(type, _texts(fields))):
+            return None
+        return header_hash(header_bytes(*fields))
+    except (TypeError, ValueError, AttributeError):
         return None
 
 

@@ -16,9 +16,9 @@ import orjson
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from flasktrack.core.check import check_record
+from flasktrack.core.check import check_record, fields_hash
 from flasktrack.core.erasure import Erasure
-from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes, header_hash
+from flasktrack.core.header import SALT_BYTES, ZERO_HASH
 from flasktrack.core.record import MAX_POSITION, SECTIONS, Record, Section
 from flasktrack.core.related import parse_related
 from flasktrack.core.times import parse_time
@@ -53,10 +53,11 @@ def read_parts(
     with streams.fast_text():
         neighbour = streams.neighbour() if first > 1 else None
         check = _Check(organization_id, erasures, first - 1, None if neighbour is None else neighbour[0])
-        for row in streams.records():
-            check.take(row)
-            if len(check.rows) == RECORDS_AT_ONCE:
-                yield check.part()
+        for block in streams.records():
+            for row in block:
+                check.take((organization_id, *row))
+                if len(check.rows) == RECORDS_AT_ONCE:
+                    yield check.part()
         if check.rows:
             yield check.part()
 
@@ -81,7 +82,7 @@ class _Check:
         self.failed = 0
 
     def take(self, row: tuple[Any, ...]) -> None:
-        """Check a row (see `Streams.records`) and keep what the copy holds of it."""
+        """Check a row (the organization's id, then what `Streams.records` gives) and keep what the copy holds of it."""
         seq = row[1]
         if type(seq) is not int:  # no position at all, which a verification reports
             return
@@ -93,8 +94,7 @@ class _Check:
         before, before_salt, after, after_salt, context, context_salt = row[_SECTIONS_AT:]
         try:
             names = parse_related(row[18])
-            fields: tuple[Any, ...] = (*row[:18], names, *row[19:25])
-            sound = header_hash(header_bytes(*fields)) == row[25] and (
+            sound = fields_hash((*row[:18], names, *row[19:25])) == row[25] and (
                 row[24] in self.before or (row[24] == ZERO_HASH if seq == 1 else not self.before)
             )
             sound = (

@@ -12,9 +12,7 @@ that was the newest when it began to wait, and would fork the chain.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -25,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from flasktrack.core.collector import collector_paused
 from flasktrack.core.erasure import ACTION, check_no_erasure
 from flasktrack.core.header import ZERO_HASH, header_bytes, header_hash
 from flasktrack.core.record import Content, Event, Record, check_event, check_record_id, is_organization_id
@@ -58,7 +57,7 @@ def append(
     wrongly. After any of them nothing was written; but where something stands already in the next record's place,
     which ChainBroken says as well, the caller must roll back.
     """
-    with _collector_paused():
+    with collector_paused():
         return _append(transaction, organization_id, _check(events, organization_id), clock)
 
 
@@ -103,18 +102,6 @@ def _append(
         records.append(record)
     batch.write()
     return records
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A batch makes many tuples and no cycles: looking for cycles among them took a fifth of an append."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _check(events: Iterable[Event], organization_id: str | None) -> list[tuple[str | None, Content]]:

@@ -1,6 +1,7 @@
 """The rules that read every record once, in order: hash, link, sections, related entities, clock (spec section 5).
 
-Pure: rows go in, problems come out. Invariants while row r is read:
+Pure: blocks of rows go in, problems come out. A block that is sound throughout (see `verify.sound`) is taken as a
+whole; in any other one, each row is judged by itself. Invariants while row r is read:
 
 1. a record is *trusted* where the header built from its row gives the row's hash;
 2. only trusted records are judged further (one cause is one finding), and a link only against a trusted neighbour;
@@ -11,13 +12,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from flasktrack.core.header import SALT_BYTES, ZERO_HASH, header_bytes
+from flasktrack.core.check import fields_hash
+from flasktrack.core.header import SALT_BYTES, ZERO_HASH
 from flasktrack.core.related import parse_related
 from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
 from flasktrack.verify.roots import LeafTrail
+from flasktrack.verify.sound import Link, Links, judge_block
 
 PROGRESS_EVERY = 2000
 MAX_SUSPECTS = 50_000  # rows kept for finding out where they belong; more of them is no accident of order
@@ -46,11 +50,17 @@ class Suspect(NamedTuple):
 
 
 class ChainCheck:
-    """The state of one pass over an organization's records."""
+    """The state of one pass over an organization's records.
 
-    def __init__(self, tape: Tape, trail: LeafTrail) -> None:
+    `altered`: the tables are not as FlaskTrack made them, so a column may hold any type, and each row is judged by
+    itself.
+    """
+
+    def __init__(self, organization_id: str, tape: Tape, trail: LeafTrail, *, altered: bool = False) -> None:
+        self.organization_id = organization_id
         self.tape = tape
         self.trail = trail
+        self.altered = altered
         self.records = 0
         self.last_seq = 0
         self.last_hash: bytes | None = ZERO_HASH
@@ -65,178 +75,143 @@ class ChainCheck:
         self.suspects: list[Suspect] = []
         self.odd = 0
         """How many rows stand at positions that are no whole numbers."""
+        self._expected = 1
 
     def read(
         self,
-        rows: Iterable[tuple[Any, ...]],
-        links: Iterator[tuple[Any, ...]],
+        blocks: Iterable[list[tuple[Any, ...]]],
+        links: Iterator[Link],
         progress: Callable[[int], None] | None = None,
         *,
         first: int = 1,
         last: int = 0,
         neighbour: tuple[Any, Any] | None = None,
     ) -> None:
-        """Judge rows (see `Streams.records`) beside links (see `Streams.links`), both in order of seq.
+        """Judge blocks of rows (see `Streams.records`) beside links (see `Streams.links`), both in order of seq.
 
         The rows are those of the positions `first` to `last`; `neighbour` is the hash and the recorded_at of the
         record before them, where there is one.
         """
-        related: tuple[tuple[str, str], ...]
-        write_tape = self.tape.write
-        trail = self.trail
-        leaves = trail.leaves
-        expected = first
-        previous, previous_time = (ZERO_HASH if first == 1 else None, "") if neighbour is None else neighbour
-        count = 0
-        link = next(links, None)
-        for row in rows:
-            (
-                organization_id, seq, record_id, occurred_at, recorded_at, actor_type, actor_id, actor_name,
-                actor_role, actor_seq, credential_id, on_behalf_of, action, outcome, entity_type, entity_id,
-                entity_name, entity_seq, related_text, reason, correlation_id, before_digest, after_digest,
-                context_digest, prev_hash, stored_hash, before, before_salt, after, after_salt, context, context_salt,
-            ) = row  # fmt: skip
-            count += 1
-            if not count % PROGRESS_EVERY:
-                trail.hand_on()
-                if progress is not None:
-                    progress(count)
-            if seq != expected:
-                if type(seq) is not int:  # SQLite keeps any value in any column
-                    self.odd += 1
-                    continue
-                if 1 <= seq < expected:
-                    note = f"At position {seq:,} stands more than one record: one of them was put in."
-                    self.problems.append(Problem("chain_broken", seq, seq, note=note))
-                    continue
-                if seq > expected:
-                    self.gaps.append((expected, seq - 1))
-                    trail.absent(expected, seq - 1)
-                previous = None
-                link = _skip(link, links, seq)
-            expected = max(seq + 1, 1)
-            leaves.append(stored_hash)
-            computed: bytes | None
-            try:
-                earlier = recorded_at < previous_time
-                related = parse_related(related_text) if related_text != "[]" else ()
-                header = header_bytes(
-                    organization_id, seq, record_id, occurred_at, recorded_at, actor_type, actor_id, actor_name,
-                    actor_role, actor_seq, credential_id, on_behalf_of, action, outcome, entity_type, entity_id,
-                    entity_name, entity_seq, related, reason, correlation_id, before_digest, after_digest,
-                    context_digest, prev_hash,
-                )  # fmt: skip
-                computed = sha256(b"\x00" + header).digest()
-            except (TypeError, ValueError, KeyError, AttributeError):  # a tampered row may hold anything
-                computed, related = None, ()
-            if computed is None or computed != stored_hash or seq < 1:
-                self._suspect(row)
-                if seq < 1:  # there is no such position, so no such leaf
-                    leaves.pop()
-                else:
-                    trail.doubt(seq)
-                link = _skip(link, links, seq + 1)
-                previous = None
-                continue
-            if prev_hash != (previous if seq > 1 else ZERO_HASH) and (previous is not None or seq == 1):
-                self.problems.append(Problem("chain_broken", seq, seq))
-            if prev_hash != previous:
-                trail.settle(seq, prev_hash)
-                if self.first_unlinked is None:
-                    self.first_unlinked = (seq, prev_hash, recorded_at)
-            previous = stored_hash
-            if earlier:
-                self.problems.append(Problem("clock_regression", seq, seq))
-            previous_time = recorded_at
-
-            before_print = after_print = ABSENT
-            if before_digest is None and before is None and before_salt is None:
-                pass
-            elif (
-                before is not None
-                and type(before_salt) is bytes
-                and len(before_salt) == SALT_BYTES
-                and sha256(before_salt + before).digest() == before_digest
-            ):
-                before_print = fingerprint(before)
-            else:
-                before_print = UNKNOWN
-                self._section(seq, "before", before_digest, before, before_salt)
-            if after_digest is None and after is None and after_salt is None:
-                pass
-            elif (
-                after is not None
-                and type(after_salt) is bytes
-                and len(after_salt) == SALT_BYTES
-                and sha256(after_salt + after).digest() == after_digest
-            ):
-                after_print = fingerprint(after)
-            else:
-                after_print = UNKNOWN
-                self._section(seq, "after", after_digest, after, after_salt)
-            if context_digest is None and context is None and context_salt is None:
-                pass
-            elif not (
-                context is not None
-                and type(context_salt) is bytes
-                and len(context_salt) == SALT_BYTES
-                and sha256(context_salt + context).digest() == context_digest
-            ):
-                self._section(seq, "context", context_digest, context, context_salt)
-
-            if link is not None and link[0] < seq:
-                link = self._stray(link, links, seq)
-            if related or (link is not None and link[0] == seq):
-                linked = []
-                while link is not None and link[0] == seq:
-                    linked.append((link[1], link[2]))
-                    link = next(links, None)
-                if linked != [*related] and sorted(linked, key=repr) != sorted(related, key=repr):
-                    self.problems.append(Problem("link_mismatch", seq, seq))
-            try:
-                write_tape(
-                    name_key(actor_type, actor_id), name_key(entity_type, entity_id), seq, actor_seq, entity_seq,
-                    before_print, after_print,
-                )  # fmt: skip
-            except struct.error:  # an ordinal that is no 64-bit integer
-                self.problems.append(Problem("ordinal_gap", seq, seq))
-        if expected <= last:
-            self.gaps.append((expected, last))
-            trail.absent(expected, last)
-            previous, expected = None, last + 1
-            link = _skip(link, links, expected)
-        self.records = count
-        self.last_seq = expected - 1
-        trail.end(self.last_seq)
-        self.last_hash = previous
-        self.last_time = previous_time
-        while link is not None:  # links of records beyond the last one
-            self.problems.append(unrecorded_link(link[0]))
-            link = next(links, None)
+        self._expected = first
+        self.last_hash, self.last_time = (ZERO_HASH if first == 1 else None, "") if neighbour is None else neighbour
+        linked = Links(links)
+        told = 0
+        for block in blocks:
+            self.records += len(block)
+            if not self._take_sound(block, linked):
+                for row in block:
+                    self._judge(row, linked)
+            self.trail.hand_on()
+            if progress is not None and self.records - told >= PROGRESS_EVERY:
+                told = self.records
+                progress(told)
+        if self._expected <= last:
+            self._absent(last)
+            linked.take(last)
+        self.last_seq = self._expected - 1
+        self.trail.end(self.last_seq)
+        self.problems += [unrecorded_link(link[0]) for link in linked.rest()]  # beyond the last record
         if progress is not None:
-            progress(count)
+            progress(self.records)
 
-    def _stray(self, link: Any, links: Iterator[tuple[Any, ...]], seq: int) -> Any:
-        """The first link at or after `seq`; those before it are at positions that hold no record."""
-        while link is not None and link[0] < seq:
-            at = int(link[0])
-            self.problems.append(Problem("link_mismatch", at, at, note=": nothing is recorded there"))
-            link = next(links, None)
-        return link
+    def _take_sound(self, block: list[tuple[Any, ...]], links: Links) -> bool:
+        """Take a block as a whole where all of it is in order."""
+        if self.altered:
+            return False
+        sound = judge_block(self.organization_id, block, self._expected, self.last_hash, self.last_time, links)
+        if sound is None:
+            return False
+        self.tape.add(sound.continuity)
+        self.trail.leaves += sound.hashes
+        self._expected += len(block)
+        self.last_hash, self.last_time = sound.hashes[-1], sound.last_time
+        return True
 
-    def _suspect(self, row: tuple[Any, ...]) -> None:
-        seq = row[1]
-        self.modified.append(seq)
-        if len(self.suspects) < MAX_SUSPECTS:
-            self.suspects.append(Suspect(row[:25], row[25]))
+    def _judge(self, row: tuple[Any, ...], links: Links) -> None:
+        (
+            seq, _, _, recorded_at, actor_type, actor_id, _, _, actor_seq, _, _, _, _, entity_type, entity_id, _,
+            entity_seq, related_text, _, _, before_digest, after_digest, context_digest, prev_hash, stored_hash,
+            before, before_salt, after, after_salt, context, context_salt,
+        ) = row  # fmt: skip
+        if seq != self._expected:
+            if type(seq) is not int:  # SQLite keeps any value in any column
+                self.odd += 1
+                return
+            if 1 <= seq < self._expected:
+                note = f"At position {seq:,} stands more than one record: one of them was put in."
+                self.problems.append(Problem("chain_broken", seq, seq, note=note))
+                return
+            if seq > self._expected:
+                self._absent(seq - 1)
+            self.last_hash = None
+            links.take(seq - 1)
+        self._expected = max(seq + 1, 1)
+        trail, previous = self.trail, self.last_hash
+        trail.leaves.append(stored_hash)
+        related: tuple[tuple[str, str], ...] = ()
+        computed, earlier = None, False
+        with suppress(TypeError, ValueError, AttributeError):  # a tampered row may hold anything
+            earlier = recorded_at < self.last_time
+            related = parse_related(related_text)
+            computed = fields_hash((self.organization_id, *row[:17], related, *row[18:24]))
+        if computed is None or computed != stored_hash or seq < 1:
+            self._suspect(row)
+            if seq < 1:  # there is no such position, so no such leaf
+                trail.leaves.pop()
+            else:
+                trail.doubt(seq)
+            links.take(seq)
+            self.last_hash = None
+            return
+        if prev_hash != (previous if seq > 1 else ZERO_HASH) and (previous is not None or seq == 1):
+            self.problems.append(Problem("chain_broken", seq, seq))
+        if prev_hash != previous:
+            trail.settle(seq, prev_hash)
+            if self.first_unlinked is None:
+                self.first_unlinked = (seq, prev_hash, recorded_at)
+        self.last_hash = stored_hash
+        if earlier:
+            self.problems.append(Problem("clock_regression", seq, seq))
+        self.last_time = recorded_at
+        before_print = self._section(seq, "before", before_digest, before, before_salt)
+        after_print = self._section(seq, "after", after_digest, after, after_salt)
+        self._section(seq, "context", context_digest, context, context_salt)
+        self._links(seq, related, links)
+        try:
+            self.tape.write(
+                name_key(actor_type, actor_id), name_key(entity_type, entity_id), seq, actor_seq, entity_seq,
+                before_print, after_print,
+            )  # fmt: skip
+        except struct.error:  # an ordinal that is no 64-bit integer
+            self.problems.append(Problem("ordinal_gap", seq, seq))
 
-    def _section(self, seq: int, name: str, digest: Any, body: Any, salt: Any) -> None:
+    def _absent(self, last: int) -> None:
+        """No rows stand at the positions from the next one to `last`."""
+        self.gaps.append((self._expected, last))
+        self.trail.absent(self._expected, last)
+        self.last_hash, self._expected = None, last + 1
+
+    def _section(self, seq: int, name: str, digest: Any, body: Any, salt: Any) -> int:
+        """Judge a section, and return its fingerprint."""
+        if digest is None and body is None and salt is None:
+            return ABSENT
+        sound = type(body) is type(salt) is bytes and len(salt) == SALT_BYTES
+        if sound and sha256(salt + body).digest() == digest:
+            return fingerprint(body)
         gone = digest is not None and body is None and salt is None
         self.problems.append(Problem("payload_missing" if gone else "payload_modified", seq, seq, name))
+        return UNKNOWN
 
+    def _links(self, seq: int, related: tuple[tuple[str, str], ...], links: Links) -> None:
+        """Hold the links of a record, and those that stand before it and belong to none, against what it relates to."""
+        taken = links.take(seq)
+        self.problems += [unrecorded_link(int(at)) for at, *_ in taken if at < seq]
+        linked = [item for at, *item in taken if at == seq]
+        expected = [list(item) for item in related]
+        if linked != expected and sorted(linked, key=repr) != sorted(expected, key=repr):
+            self.problems.append(Problem("link_mismatch", seq, seq))
 
-def _skip(link: Any, links: Iterator[tuple[Any, ...]], seq: int) -> Any:
-    """The first link at or after `seq`: links of absent and untrusted records are not judged."""
-    while link is not None and link[0] < seq:
-        link = next(links, None)
-    return link
+    def _suspect(self, row: tuple[Any, ...]) -> None:
+        self.modified.append(row[0])
+        if len(self.suspects) < MAX_SUSPECTS:
+            self.suspects.append(Suspect((self.organization_id, *row[:24]), row[24]))

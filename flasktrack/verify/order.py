@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from flasktrack.core.header import ZERO_HASH, header_bytes, header_hash
+from flasktrack.core.check import fields_hash
+from flasktrack.core.header import ZERO_HASH
 from flasktrack.core.related import parse_related
 from flasktrack.verify.chain import Suspect
 
@@ -95,9 +96,9 @@ def _fits(suspect: Suspect, place: int) -> bool:
     fields[_SEQ] = place
     try:
         fields[_RELATED] = parse_related(fields[_RELATED])
-        return bool(header_hash(header_bytes(*fields)) == suspect.hash)
     except (TypeError, ValueError, AttributeError):
         return False
+    return bool(fields_hash(fields) == suspect.hash)
 
 
 def _nearby(seq: int) -> Iterator[int]:

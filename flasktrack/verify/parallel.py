@@ -32,6 +32,7 @@ class Shared(NamedTuple):
     last: int
     wanted: frozenset[int]
     span: int
+    altered: bool = False
 
     def scan(self, workers: Executor, tape: Tape, progress: Callable[[int], None] | None) -> Scan:
         """As `span.scan`, by the workers. An error in `progress` cancels what they have not begun."""
@@ -60,7 +61,7 @@ class Shared(NamedTuple):
                 for first, last in waiting:
                     sizes = tuple(size for size in self.wanted if first <= size <= last)
                     joined = first > self.first
-                    arguments = (url, self.organization_id, first, last, sizes, joined, current_seed())
+                    arguments = (url, self.organization_id, first, last, sizes, joined, self.altered, current_seed())
                     running.append(workers.submit(scan_elsewhere, *arguments))
                     if len(running) == _AHEAD:
                         break

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import dropwhile, islice
+from itertools import chain, dropwhile, islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, and_, case, cast, func, select, text
@@ -21,7 +21,8 @@ from flasktrack.store.schema import audit_payload, audit_record, record_link
 from flasktrack.store.scope import scoped
 
 RawRow = tuple[Any, ...]
-_ROWS_AT_ONCE = 1000
+_ROWS_AT_ONCE = {"sqlite": 64, "postgresql": 256}
+"""What is held in memory: a row may carry 3 MiB of sections. PostgreSQL is asked each time over a connection."""
 _TIMES = ("occurred_at", "recorded_at")
 
 
@@ -48,27 +49,30 @@ class Streams(NamedTuple):
         finally:
             driver.text_factory = lenient
 
-    def records(self) -> Iterator[RawRow]:
-        """audit_record's columns in the order of `Record`, then body and salt of before, after and context."""
+    def records(self) -> Iterator[list[RawRow]]:
+        """audit_record's columns in the order of `Record` but for the organization, then body and salt of before,
+        after and context; in blocks."""
         same = and_(
             audit_payload.c.organization_id == audit_record.c.organization_id,
             audit_payload.c.seq == audit_record.c.seq,
         )
-        columns = [self._time(column) if column.name in _TIMES else column for column in audit_record.columns]
+        columns = [
+            self._time(column) if column.name in _TIMES else column for column in tuple(audit_record.columns)[1:]
+        ]
         sections = [
             self._bytes(column) if not column.name.endswith("_salt") else column
             for column in tuple(audit_payload.columns)[2:]
         ]
         statement = scoped(self.organization_id, *columns, *sections).outerjoin_from(audit_record, audit_payload, same)
         seq = audit_record.c.seq
-        return self._fetch(statement.where(*self._span(seq)).order_by(seq), seq, 1)
+        return self._fetch(statement.where(*self._span(seq)).order_by(seq), seq)
 
     def neighbour(self) -> RawRow | None:
         """Hash and recorded_at of the record before the first; None where there is none."""
         columns = audit_record.c
         statement = scoped(self.organization_id, columns.seq, columns.hash, self._time(columns.recorded_at))
-        found = next(self._fetch(statement.where(columns.seq == self.first - 1), columns.seq, 0), None)
-        return None if found is None else found[1:]
+        found = next(self._fetch(statement.where(columns.seq == self.first - 1), columns.seq), None)
+        return None if found is None else found[0][1:]
 
     def links(self) -> Iterator[RawRow]:
         """(seq, entity_type, entity_id) of record_link."""
@@ -81,49 +85,53 @@ class Streams(NamedTuple):
         )
         if self.first > 1:
             statement = statement.where(columns.seq >= self.first)
-        return self._fetch(statement, columns.seq, 0)
+        return chain.from_iterable(self._fetch(statement, columns.seq))
 
     def hashes(self) -> Iterator[RawRow]:
         """(seq, hash) of every record."""
         seq = audit_record.c.seq
         statement = scoped(self.organization_id, seq, audit_record.c.hash).where(*self._span(seq)).order_by(seq)
-        return self._fetch(statement, seq, 0)
+        return chain.from_iterable(self._fetch(statement, seq))
 
     def _span(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:
         """The first span takes whatever stands before position 1, too: nothing should."""
         return [seq <= self.last, *([seq >= self.first] if self.first > 1 else [])]
 
-    def _fetch(self, statement: Select[Any], seq: ColumnElement[int], place: int) -> Iterator[RawRow]:
+    def _fetch(self, statement: Select[Any], seq: ColumnElement[int]) -> Iterator[list[RawRow]]:
+        """Rows, the first column of which is `seq`, in blocks."""
         driver = self.connection.connection.dbapi_connection
         if isinstance(driver, sqlite3.Connection):
-            return self._fetch_sqlite(driver, statement, seq, place)
+            return self._fetch_sqlite(driver, statement, seq)
         return self._fetch_postgresql(driver, statement)
 
     def _fetch_sqlite(
-        self, driver: sqlite3.Connection, statement: Select[Any], seq: ColumnElement[int], place: int
-    ) -> Iterator[RawRow]:
+        self, driver: sqlite3.Connection, statement: Select[Any], seq: ColumnElement[int]
+    ) -> Iterator[list[RawRow]]:
         """Broken UTF-8 raises; from there on text is decoded so that it equals no text that could be recorded."""
-        row: RawRow | None = None
+        last: RawRow | None = None
         try:
-            for row in driver.execute(self._sql(statement)):
-                yield row
+            for block in _blocks(driver.execute(self._sql(statement))):
+                yield block
+                last = block[-1]
             return
         except sqlite3.OperationalError as problem:
             if "decode" not in str(problem).lower():
                 raise
         driver.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-        if row is None:
-            yield from driver.execute(self._sql(statement))
+        if last is None:
+            yield from _blocks(driver.execute(self._sql(statement)))
             return
         # From the last row's position on, since there may be more rows of it, and on from that row itself.
-        rest = dropwhile(lambda other: other != row, driver.execute(self._sql(statement.where(seq >= row[place]))))
-        yield from islice(rest, 1, None)
+        rest = dropwhile(lambda other: other != last, driver.execute(self._sql(statement.where(seq >= last[0]))))
+        next(rest, None)
+        while block := list(islice(rest, _ROWS_AT_ONCE["sqlite"])):
+            yield block
 
-    def _fetch_postgresql(self, driver: Any, statement: Select[Any]) -> Iterator[RawRow]:
+    def _fetch_postgresql(self, driver: Any, statement: Select[Any]) -> Iterator[list[RawRow]]:
         with driver.cursor(name=f"flasktrack_{id(statement)}") as cursor:
-            cursor.itersize = _ROWS_AT_ONCE
             cursor.execute(self._sql(statement), binary=True)
-            yield from cursor
+            while block := cursor.fetchmany(_ROWS_AT_ONCE["postgresql"]):
+                yield block
 
     def _sql(self, statement: Select[Any]) -> str:
         return str(statement.compile(dialect=self.connection.dialect, compile_kwargs={"literal_binds": True}))
@@ -138,8 +146,15 @@ class Streams(NamedTuple):
     def _bytes(self, column: ColumnElement[str]) -> ColumnElement[bytes]:
         if self.connection.dialect.name == "sqlite":
             # What is stored as anything but text is no body, whatever its bytes are.
+            # (All text lies between '' and X'': asking for the type by its name takes far longer.)
+            nothing = literal_column("X''", LargeBinary)
             return case(
-                (func.typeof(column) == "text", cast(column, LargeBinary)),
-                (column.is_not(None), literal_column("X''", LargeBinary)),
+                (and_(column >= text("''"), column < nothing), cast(column, LargeBinary)),
+                (column.is_not(None), nothing),
             )
         return func.convert_to(column, "UTF8")
+
+
+def _blocks(cursor: sqlite3.Cursor) -> Iterator[list[RawRow]]:
+    while block := cursor.fetchmany(_ROWS_AT_ONCE["sqlite"]):
+        yield block

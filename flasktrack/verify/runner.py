@@ -135,7 +135,7 @@ def verify_with_root(
         remarks = inspect_tables(connection)
         # In one snapshot: the upper end, the head that belongs to it, the checkpoints and the records.
         try:
-            run = _Run(connection, organization_id, trust, anchors, workers, progress)
+            run = _Run(connection, organization_id, trust, anchors, workers, progress, altered=bool(remarks))
             outcome = run.between(*between) if between else run.since_checkpoint() if incremental else run.everything()
         except _UNREADABLE:
             if not remarks:
@@ -175,7 +175,10 @@ class _Run:
         anchors: Sequence[Anchor],
         workers: Executor | None,
         progress: Progress | None,
+        *,
+        altered: bool,
     ) -> None:
+        self.altered = altered
         self.connection = connection
         self.organization_id = organization_id
         self.workers = workers
@@ -209,7 +212,9 @@ class _Run:
             if first > 1:
                 seed_tape(self.connection, self.organization_id, first, end, tape)
             report = self._reporting(end - first + 1)
-            found = scan(self.connection, self.organization_id, first, end, (), tape, progress=report)
+            found = scan(
+                self.connection, self.organization_id, first, end, (), tape, altered=self.altered, progress=report
+            )
             problems, reach = self._problems(found, tape)
         finally:
             tape.close()
@@ -254,9 +259,10 @@ class _Run:
         report = self._reporting(self.last - first + 1)
         if self.workers is None or self.last - first < SPAN:
             return scan(
-                self.connection, self.organization_id, first, self.last, wanted, tape, open_end=True, progress=report
-            )
-        shared = Shared(self.connection, self.organization_id, first, self.last, wanted, SPAN)
+                self.connection, self.organization_id, first, self.last, wanted, tape,
+                open_end=True, altered=self.altered, progress=report,
+            )  # fmt: skip
+        shared = Shared(self.connection, self.organization_id, first, self.last, wanted, SPAN, self.altered)
         return shared.scan(self.workers, tape, report)
 
     def _reporting(self, total: int) -> Callable[[int], None] | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from sqlalchemy import Connection, Engine
 
+from flasktrack.core.collector import collector_paused
 from flasktrack.store.engine import open_database
 from flasktrack.verify.chain import ChainCheck, Problem, Suspect
 from flasktrack.verify.continuity import Tape, use_seed
@@ -108,19 +108,21 @@ def scan(
     *,
     open_end: bool = False,
     joined: bool = False,
+    altered: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Scan:
     """Read and judge the positions `first` to `last`; `wanted` are the sizes at which the tree's root is asked for.
 
     What is known of ordinals and states goes onto `tape`. `open_end`: the chain ends here, so nothing may relate to
     later positions. `joined`: `Scan.extend` will hold the first record against the one before it.
+    `altered`: the tables are not as FlaskTrack made them.
     """
     streams = Streams(connection, organization_id, first, last, open_end)
     # Where no root is asked for, a span may begin anywhere.
     leaves = LeafRange(first if wanted else first - (first - 1) % CHUNK, wanted)
     trail = LeafTrail(leaves)
-    check = ChainCheck(tape, trail)
-    with streams.fast_text():
+    check = ChainCheck(organization_id, tape, trail, altered=altered)
+    with streams.fast_text(), collector_paused():
         neighbour = streams.neighbour() if first > 1 and not joined else None
         check.read(streams.records(), streams.links(), progress, first=first, last=last, neighbour=neighbour)
     return Scan(
@@ -131,23 +133,41 @@ def scan(
 
 
 def scan_elsewhere(
-    url: str, organization_id: str, first: int, last: int, wanted: tuple[int, ...], joined: bool, seed: int
+    url: str,
+    organization_id: str,
+    first: int,
+    last: int,
+    wanted: tuple[int, ...],
+    joined: bool,
+    altered: bool,
+    seed: int,
 ) -> Scan:
     """`scan` in a worker, which opens the database by itself."""
     use_seed(seed)
     tape = Tape()
     try:
         with _database(url).connect() as connection:
-            found = scan(connection, organization_id, first, last, wanted, tape, joined=joined)
+            found = scan(connection, organization_id, first, last, wanted, tape, joined=joined, altered=altered)
         found.tape = tape.taken_down()
     finally:
         tape.close()
     return found
 
 
-@lru_cache(maxsize=4)
+_opened: dict[str, Engine] = {}
+
+
 def _database(url: str) -> Engine:
-    return open_database(url)
+    """The database that this worker read last, which is nearly always the one that it reads next."""
+    engine = _opened.get(url)
+    if engine is None:
+        engine = open_database(url)
+        former = list(_opened.values())
+        _opened.clear()
+        _opened[url] = engine
+        for other in former:
+            other.dispose()
+    return engine
 
 
 def spans(first: int, last: int, records: int, next_row: Callable[[int], int]) -> Iterator[tuple[int, int]]:
