@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from benchmarks.measure import CHAIN, ORGANIZATION, Stopwatch, append_batches
+from benchmarks.measure import CHAIN, ORGANIZATION, append_batches
+from benchmarks.stopwatch import Stopwatch
 from flasktrack.core.checkpoint import Checkpoint, format_checkpoint
 from flasktrack.core.note import format_note, sign_note
 from flasktrack.export import verify_package
