@@ -54,14 +54,16 @@ def export_records(
     `announced` is how many were counted before, where they were. `keep` is told of the result when the whole file is on
     the disk, before it gets its name: where that raises, there is none.
 
-    Raises UnknownOrganization, and ExportFailed where the file exists or can't be written, or where records vanished
-    from the database meanwhile. After any error there is no file.
+    Raises UnknownOrganization, and ExportFailed where the file exists or can't be written, no record meets the filter
+    (reports say so instead), or records vanished from the database meanwhile. After any error there is no file.
     """
     chosen_format = format_named(format)
     chosen_format.check(options)
     with Selection(Ledger(engine, organization_id), chosen, progress) as selection, new_file(path) as file:
         if announced is not None:
             selection.expect(announced)
+        if not selection.total and not chosen_format.of_nothing:
+            raise ExportFailed("No record meets the filter, so there is nothing to write.", "Widen the filter.")
         chosen_format.write(selection, options, file)
         if not selection.whole:
             raise ExportFailed(f"The format {format} left records out.", "Please report it. Nothing was left behind.")

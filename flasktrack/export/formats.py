@@ -26,6 +26,7 @@ class ExportFormat:
     """A format: its name on the command line, its title and what it is for on the page, and its files' ending.
 
     `module` is where its `write` is; `takes` are the options, of those that not every format takes, that it takes.
+    `of_nothing`: whether one says something where no record meets the filter, as a report does.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ExportFormat:
     about: str
     module: str
     takes: frozenset[str] = frozenset()
+    of_nothing: bool = False
 
     def check(self, options: ExportOptions) -> None:
         """Raise ExportFailed where an option is given that this format does not take."""
@@ -90,11 +92,13 @@ FORMATS = {
             "pdf", "Report (PDF)", "pdf",
             "For reading, printing and signing: what was asked, the chain's state, charts, the records in words.",
             "flasktrack.export.report_pdf",
+            of_nothing=True,
         ),
         ExportFormat(
             "html", "Report (HTML)", "html",
             "The same report for a browser, of any size.",
             "flasktrack.export.report_html",
+            of_nothing=True,
         ),
     )
 }  # fmt: skip

@@ -58,7 +58,8 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
         options = _options(context, format_)
         st.button(
             f"Export {count(records, 'record')}", type="primary", icon=":material/file_save:",
-            disabled=not records, on_click=_start, args=(context, counted, records, format_, options),
+            disabled=not records and not format_.of_nothing,
+            on_click=_start, args=(context, counted, records, format_, options),
         )  # fmt: skip
     st.caption(format_.about)
     if refused := st.session_state.pop(_REFUSED, None):
