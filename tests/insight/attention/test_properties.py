@@ -45,7 +45,7 @@ def instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, clock, zone).astimezone(UTC)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(MOMENTS, ZONE, CLOCKS, CLOCKS, WORKDAYS)
 @example(datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC), BERLIN, "02:30", "20:00", DAYS)
 @example(datetime(2026, 10, 25, 0, 45, tzinfo=UTC), BERLIN, "02:30", "20:00", DAYS)
@@ -89,7 +89,7 @@ def test_on_the_day_of_the_clock_change_work_begins_by_the_new_time(engine: Engi
     assert bool(ask(engine, "off_hours", night, days=DAYS).total) == found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(MOMENTS, min_size=1, max_size=40, unique=True).map(sorted), st.lists(MOMENTS, min_size=1, max_size=20))
 def test_the_bounds_that_a_time_has_reached_are_counted(
     engine: Engine, bounds: list[datetime], moments: list[datetime]
@@ -119,7 +119,7 @@ def dense(moments: list[int], acts: int, within: int) -> list[tuple[int, int, in
     return [(one[0], one[-1], len(one)) for one in found]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 200), max_size=40), st.integers(2, 5), st.integers(1, 20))
 def test_series_are_what_counting_by_hand_gives(engine: Engine, moments: list[int], acts: int, within: int) -> None:
     rows = [act(NOON + timedelta(seconds=moment), recorded_at=NOON) for moment in moments]
