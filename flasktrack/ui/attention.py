@@ -13,6 +13,7 @@ from flasktrack.core.display import display
 from flasktrack.insight.attention.attention import Attention, find_attention
 from flasktrack.insight.attention.look import DEFAULT_DAYS, Hit
 from flasktrack.insight.attention.rule import SEVERITIES
+from flasktrack.insight.attention.rules import RULES
 from flasktrack.insight.attention.thresholds import InForce, read_thresholds
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.ui import address
@@ -53,6 +54,7 @@ def draw_attention(context: Context, chosen: RecordFilter) -> None:
             look = ATTENTION[hit.severity]
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.markdown(f":{look.colour}[{look.icon} {look.word}]", width=90)
+                st.caption(RULES[hit.rule].title, width=240)
                 page_link(
                     context, "attention", hit.why, place=f"panel_{place}", first=hit.rule, **period, **of_hit(hit)
                 )

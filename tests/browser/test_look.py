@@ -13,7 +13,7 @@ from flasktrack.store.writer import append
 from tests.browser.app import MILLISECONDS, figure, open_page
 from tests.ui.nasty import NASTY, nasty_events
 
-PAGES = ("actors", "entities?entity=protocol:SOP-114&record=1", "records?record=5000", "integrity")
+PAGES = ("actors", "entities?entity=protocol:SOP-114&record=1", "records?record=5000", "integrity", "attention?days=90")
 COUNT_BRIGHT = """
     async (screenshot) => {
         const image = new Image();
