@@ -107,8 +107,10 @@ class StoredTree:
         return fold([self._node(level - between, position) for position in range(start, start + (1 << between))])
 
     def nodes(self, level: int, block: int) -> list[bytes]:
-        """All nodes of a full block at a stored level."""
-        return [self._node(level, position) for position in range(block * BLOCK, (block + 1) * BLOCK)]
+        """All nodes of a full block at a stored level, which are not kept."""
+        positions = range(block * BLOCK, (block + 1) * BLOCK)
+        found = self._read(level, positions.start, positions.stop)
+        return [found.get(position) or self._node(level, position) for position in positions]
 
     def _node(self, level: int, position: int) -> bytes:
         """A node of a stored level, or a record's hash."""
