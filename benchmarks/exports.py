@@ -16,7 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from benchmarks.generate import ORGANIZATION
-from benchmarks.measure import Stopwatch
+from benchmarks.stopwatch import Stopwatch
 from flasktrack.export.exporting import export_records
 from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
