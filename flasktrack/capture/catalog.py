@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, ForeignKeyConstraint, Table, select, tuple_
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import Mapper, configure_mappers
 
 from flasktrack.capture.kinds import Key, Kind, Reference
 from flasktrack.capture.marks import Mark, generation, marked_mappers, own_names
@@ -145,6 +145,12 @@ _known: Catalog | None = None
 
 def catalog() -> Catalog:
     """The catalog of what is marked now. Raises CaptureRefused where a mark names a column that isn't there."""
+    configure_mappers()  # a class may have been marked since, or before anything was mapped
+    return configured_catalog()
+
+
+def configured_catalog() -> Catalog:
+    """The same at less cost, for hooks that run for each object: by then, mappers are configured."""
     global _known
     if _known is None or _known.generation != generation():
         _known = Catalog()

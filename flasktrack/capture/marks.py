@@ -90,8 +90,7 @@ def marked_mappers() -> tuple[int, dict[Mapper[Any], Mark]]:
 
 
 def generation() -> int:
-    """The number of `marked_mappers`, at little cost."""
-    configure_mappers()
+    """The number of `marked_mappers`, as far as mappers are configured."""
     return _generation
 
 

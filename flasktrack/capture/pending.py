@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from flasktrack.capture.catalog import Holding, catalog
+from flasktrack.capture.catalog import Holding, configured_catalog
 from flasktrack.capture.context import Actor, Attribution
 from flasktrack.capture.kinds import Key, Kind, State
 from flasktrack.core.record import Event
@@ -98,7 +98,7 @@ def _event(
     if sections[0] == sections[1] and not hidden:
         return None
     newest = after or state
-    related = catalog().related(kind, *(one.values for one in (before, after) if one is not None))
+    related = configured_catalog().related(kind, *(one.values for one in (before, after) if one is not None))
     if after is not None and after.id != state.id:  # its primary key was changed
         related.append((kind.entity_type, after.id))
     return attributed(

@@ -82,6 +82,10 @@ class Recorder:
         self._pending: WeakKeyDictionary[Connection, Pending] = WeakKeyDictionary()
         self._savepoints_made: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
 
+    def knows_actor(self) -> bool:
+        """Whether somebody is known to act."""
+        return self._without_actor is not None or current().actor is not None
+
     def actor(self) -> Actor:
         """Who acts. Raises NoActor where nobody is known to."""
         actor = current().actor or self._without_actor

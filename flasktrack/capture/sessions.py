@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, event, inspect
 from sqlalchemy.orm import InstanceState, Mapper, Session, UOWTransaction, object_session
 
-from flasktrack.capture.catalog import catalog, one_of
+from flasktrack.capture.catalog import catalog, configured_catalog, one_of
 from flasktrack.capture.kinds import Key, Kind
 from flasktrack.capture.pending import Changes
 from flasktrack.capture.recorder import Recorder, recorder_of
@@ -75,12 +75,6 @@ def _inserting(mapper: Mapper[Any], connection: Connection, target: Any) -> None
 def _updating(mapper: Mapper[Any], connection: Connection, target: Any) -> None:
     """Comes for each object that something was set on, even where no UPDATE follows."""
     state: InstanceState[Any] = inspect(target)
-    recorder = recorder_of(connection)
-    if recorder is None or mapper not in catalog().kinds:
-        return
-    session = object_session(target)
-    if session is not None and session.is_modified(target, include_collections=False):
-        recorder.actor()
     _name(mapper, connection, target, state.identity)
 
 
@@ -93,22 +87,24 @@ def _name(
     mapper: Mapper[Any], connection: Connection, target: Any, identity: Key | None, *, deleted: bool = False
 ) -> None:
     """Take in a row that the flush is about to write."""
-    kind = catalog().kinds.get(mapper)
+    kind = configured_catalog().kinds.get(mapper)
     session = object_session(target)
     if kind is None or session is None:
         return
     flush = _flush(session, connection)
     if flush is None:
         return
+    if not flush.recorder.knows_actor() and (
+        identity is None or deleted or session.is_modified(target, include_collections=False)
+    ):
+        flush.recorder.actor()  # which raises
     flush.tables.update(mapper.tables)
     if identity is None:
-        flush.recorder.actor()
         flush.name_coming(kind, inspect(target))
         flush.objects.append((kind, mapper, target, None))
         return
     flush.name(connection, kind, [identity])
     if deleted:
-        flush.recorder.actor()
         _name_dependents(flush, mapper, [identity])
         return
     flush.objects.append((kind, mapper, target, identity))
@@ -118,7 +114,7 @@ def _name(
 
 def _name_dependents(flush: Flush, mapper: Mapper[Any], keys: list[Key], *, on_update: bool = False) -> None:
     """Take in the rows that the database deletes or changes along with these."""
-    known = catalog()
+    known = configured_catalog()
     for table in mapper.tables:
         if isinstance(table, Table) and known.reaches(table):
             condition = one_of(known.holdings[table].key, keys)

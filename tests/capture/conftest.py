@@ -32,7 +32,7 @@ def shared_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def lab(shared_lab: Lab) -> Iterator[Lab]:
-    """An empty laboratory whose changes are recorded. What a test leaves must verify without a finding."""
+    """An empty laboratory whose changes are recorded. Of what a test leaves, states must follow from each other."""
     shared_lab.begin()
     yield shared_lab
-    shared_lab.verify()
+    shared_lab.check_states()
