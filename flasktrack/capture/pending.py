@@ -23,7 +23,7 @@ from flasktrack.capture.context import Actor, Attribution
 from flasktrack.capture.kinds import Key, Kind, State
 from flasktrack.core.record import Event
 from flasktrack.core.times import utc_now
-from flasktrack.errors import FlaskTrackError
+from flasktrack.errors import CaptureRefused, FlaskTrackError
 from flasktrack.store.writer import append
 
 MAX_EVENTS = 5000
@@ -171,12 +171,23 @@ class Pending:
 
     def release(self, name: str) -> None:
         """A savepoint is over, and what it holds stays."""
-        self._close(name)
+        if self._knows(name):
+            self._close(name)
 
     def undo(self, name: str) -> None:
         """A savepoint is undone, with those inside it."""
-        del self.events[self._close(name) :]
         self.flush = self.statement = None
+        if self._knows(name):
+            del self.events[self._close(name) :]
+            return
+        problem = CaptureRefused(
+            "What a savepoint undid can't be told from what it left, as it is older than the capture.",
+            "Call capture before the engine is used. Nothing of this transaction can be committed.",
+        )
+        self.events.append(("", problem))
+
+    def _knows(self, name: str) -> bool:
+        return any(opened == name for opened, _ in self.savepoints)
 
     def _close(self, name: str) -> int:
         """Close a savepoint and those inside it; how many events there were before it."""

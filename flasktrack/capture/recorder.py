@@ -36,7 +36,7 @@ def capture(
     statements: Literal["capture", "refuse"] = "capture",
     without_actor: Actor | None = None,
 ) -> Recorder:
-    """Record what is changed through an engine, from now on.
+    """Record what is changed through an engine, from now on. Call it before the engine is used.
 
     `organization` is the id of the organization whose chain takes the records, or a function that gives it at each
     change, where one application serves several. `statements="refuse"` lets audited rows be changed through sessions'

@@ -13,7 +13,8 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from flasktrack.capture import pending
 from flasktrack.capture.context import acting, current
-from flasktrack.errors import NoActor, UnknownOrganization
+from flasktrack.capture.recorder import capture
+from flasktrack.errors import CaptureRefused, NoActor, UnknownOrganization
 from tests.capture.lab import (
     ROBOT,
     TAG,
@@ -36,6 +37,7 @@ from tests.capture.lab import (
     Step,
     Tag,
     context,
+    make_engine,
     sections,
 )
 
@@ -169,6 +171,34 @@ def test_a_session_that_joins_a_transaction_is_recorded_when_that_one_commits(la
                 session.flush()  # closed without a commit of its own
             getattr(transaction, end)()
     assert [sections(one)[1]["word"] for one in lab.records()] == ["commit"]
+
+
+def test_however_a_transaction_is_committed_its_records_are_in_it(lab: Lab) -> None:
+    with acting(ZOE), lab.session() as session:
+        session.add(Tag(word="past the session"))
+        session.flush()
+        session.connection().commit()
+    assert len(lab.records()) == 1
+    with acting(ZOE), lab.engine.connect() as connection:
+        connection.execute(TAG.insert().values(word="in two phases"))
+        lab.engine.dispatch.prepare_twophase(connection, "a transaction's id")  # as SQLAlchemy does before it prepares
+        assert connection.scalar(text("SELECT count(*) FROM audit_record")) >= 2
+        assert lab.recorder.pending(connection).events == []
+        connection.rollback()
+    assert len(lab.records()) == 1
+
+
+def test_what_a_savepoint_from_before_the_capture_undoes_can_not_be_committed(lab: Lab) -> None:
+    engine = make_engine(lab.engine.url.render_as_string(hide_password=False))
+    with acting(ZOE), engine.connect() as connection:
+        savepoint = connection.begin_nested()
+        capture(engine, lab.organization)
+        connection.execute(TAG.insert().values(word="undone"))
+        savepoint.rollback()
+        with pytest.raises(CaptureRefused, match="before the engine is used"):
+            connection.commit()
+    engine.dispose()
+    assert lab.records() == []
 
 
 def test_a_flush_without_a_net_change_is_no_record(lab: Lab) -> None:
