@@ -24,11 +24,11 @@ DEFAULT_DAYS = 30
 """Up to the newest record, where no other period is asked for."""
 MOST_RECORDS = 100_000
 """Records that a look covers, the newest of the period: rules are to be answered while somebody waits."""
-LOOK_BACK = 100_000
+LOOK_BACK = 50_000
 """Records before the period that tell what is usual: whether somebody did, or was, something before."""
 MOST_HITS = 50
 """Hits of one rule that are given."""
-MOST_ROWS = 2_000
+MOST_ROWS = 1_000
 """Records that one rule puts together to hits, the newest ones."""
 MOST_LINKED = 200
 """Records that the link of one hit names one by one."""

@@ -216,10 +216,10 @@ def test_what_is_too_much_is_cut_short_and_said(engine: Engine) -> None:
     many = [act(recorded_at=NOON + 2 * DAY) for _ in range(MOST_LINKED + 5)]
     (hit,) = ask(engine, "late_entry", many).hits
     assert (hit.records, hit.linked) == (MOST_LINKED + 5, MOST_LINKED)
-    crowd = [act(recorded_at=NOON + 2 * DAY, actor_id=f"u-{n % 60}") for n in range(2100)]
+    crowd = [act(recorded_at=NOON + 2 * DAY, actor_id=f"u-{n % 60}") for n in range(1100)]
     found = ask(engine, "late_entry", crowd)
     assert (found.total, len(found.hits)) == (60, 50)
-    assert found.note == "Of 2,100 such records, the newest 2,000 are put together here."
+    assert found.note == "Of 1,100 such records, the newest 1,000 are put together here."
 
 
 def test_actors_that_no_filter_can_ask_for_are_left_to_the_verification(engine: Engine) -> None:
