@@ -33,7 +33,8 @@ def _progress(context: Context) -> None:
     standing = keep_up(context)
     if standing.complete or standing.problem is not None:
         st.rerun()
-    st.progress(_share(standing), text=_said(standing))
+    st.progress(_share(standing))
+    st.caption(_said(standing))
 
 
 def _share(standing: Standing) -> float:

@@ -1,0 +1,47 @@
+"""A page counts what was taken in so far, says so, and says how much of it failed its check."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from flasktrack.insight import following
+from flasktrack.insight.copy import Copy
+from flasktrack.store.engine import open_engine
+from tests.adversary import alter_record
+from tests.ui.conftest import OpenApp
+
+
+def test_a_page_says_that_it_does_not_count_everything_yet(
+    open_app: OpenApp, small_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on, done = threading.Event(), threading.Event()
+    take_in = Copy.take_in
+
+    def slowly(copy: Copy, *arguments: Any) -> Any:
+        may_go_on.wait(60)
+        state = take_in(copy, *arguments)
+        done.set()
+        return state
+
+    monkeypatch.setattr(Copy, "take_in", slowly)
+    monkeypatch.setattr(following, "AT_ONCE", 0)
+    app = open_app(small_url, org="small-lab")
+    assert "Figures count 0 records so far" in app.text
+    assert app.errors == []
+    may_go_on.set()
+    assert done.wait(60)
+    app.run()
+    assert "so far" not in app.text
+    assert app.counted > 0
+
+
+def test_a_page_says_how_many_of_the_counted_records_failed(open_app: OpenApp, small_url: str) -> None:
+    engine = open_engine(small_url)
+    alter_record(engine, "small-lab", 2, reason="because")
+    engine.dispose()
+    app = open_app(small_url, org="small-lab")
+    assert "1 record of the" in app.text
+    assert "failed the check when taken in" in app.text
