@@ -56,6 +56,7 @@ def clock(questions: Questions, chosen: RecordFilter, zone: ZoneInfo) -> Clock:
     quarters = questions.grouped(chosen, ("quarter", "actor_type"), "records").cte()
     kind = case((quarters.c.actor_type == "user", "person"), else_="machine").label("kind")
     hours = select(local_hour(quarters.c.quarter, zone.key).label("hour"), kind, quarters.c.records).cte()
+    hours = hours.prefix_with("MATERIALIZED", dialect="duckdb")  # it is read twice
     total = func.sum(hours.c.records).label("records")
     day, of_week = (hours.c.hour // HOURS).label("number"), (hours.c.hour % WEEK).label("number")
     known = hours.c.hour.is_not(None)

@@ -94,8 +94,8 @@ class Copy:
                 if state.last_hash not in [stored_hash(hash_) for (hash_,) in hashes]:
                     self._forget(organization_id)
                     state = CopyState()
-            newest = scoped(organization_id, func.coalesce(func.max(seq), 0)).where(seq <= MAX_POSITION)
-            return state, int(connection.execute(newest).scalar_one())
+            newest = scoped(organization_id, seq).where(seq <= MAX_POSITION).order_by(seq.desc()).limit(1)
+            return state, int(connection.execute(newest).scalar() or 0)
 
     def take_in(self, organization_id: str, report: Report | None = None) -> CopyState:
         """Take in what is new, and return where the copy stands then.

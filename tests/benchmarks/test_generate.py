@@ -27,4 +27,4 @@ def test_it_verifies_and_can_be_appended_to(engine: Engine, monkeypatch) -> None
     wanted = check_event(event)
     assert newest is not None
     assert (newest.record.actor_id, newest.record.entity_id) == (wanted.actor_id, wanted.entity_id)
-    assert newest.after is None if wanted.after is None else newest.after.body == wanted.after
+    assert (newest.after.body if newest.after else None) == wanted.after

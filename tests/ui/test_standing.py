@@ -11,7 +11,7 @@ from flasktrack.insight import following
 from flasktrack.insight.copy import Copy
 from flasktrack.store.engine import open_engine
 from tests.adversary import alter_record
-from tests.ui.conftest import OpenApp
+from tests.ui.app import OpenApp
 
 
 def test_a_page_says_that_it_does_not_count_everything_yet(
