@@ -147,13 +147,14 @@ def tells_of_erasure(organization_id: str) -> list[ColumnElement[bool]]:
 def list_erasures(connection: Connection, organization_id: str) -> list[Erasure]:
     """The erasures that sound records tell of, in order."""
     statement = _with_neighbours(organization_id).where(*tells_of_erasure(organization_id))
-    found = [_checked_record(row) for row in connection.execute(statement.order_by(audit_record.c.seq))]
+    # By the index of that entity's acts: ordered by seq, SQLite would read every record of the organization.
+    found = [_checked_record(row) for row in connection.execute(statement.order_by(audit_record.c.entity_seq))]
     told = [
         erasure.parse_erasure(checked.record.seq, checked.after.body)
         for checked in found
         if checked.after is not None and not checked.findings
     ]
-    return [one for one in told if one is not None]
+    return sorted((one for one in told if one is not None), key=lambda one: one.seq)
 
 
 def read_newest(connection: Connection, organization_id: str) -> tuple[Record, bool] | None:
