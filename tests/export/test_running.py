@@ -1,0 +1,123 @@
+"""An export that was asked for is made by whoever runs it: announced, followed, cancelled, recorded, once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from flasktrack.errors import ExportFailed, InvalidRecord
+from flasktrack.export import running
+from flasktrack.export.exporting import export_records
+from flasktrack.export.running import ExportCancelled, ask_for_export, record_export, run_export
+from flasktrack.export.selection import ExportOptions, count_selected
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.settings import Settings
+from flasktrack.store.exports import Export, cancel_export, list_exports
+from flasktrack.store.reader import Ledger
+from flasktrack.trust.keyring import Keyring
+from flasktrack.verify.runner import Trust
+from tests import adversary
+from tests.export.samples import BERLIN, seqs
+from tests.store.samples import NORTHWIND, event, organizations, record
+
+OPTIONS = ExportOptions(BERLIN, requested_by="user:u-1")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(export_dir=tmp_path / "exports")
+
+
+@pytest.fixture
+def lab(engine: Engine) -> Engine:
+    organizations(engine)
+    record(engine, *(event(number) for number in range(1, 21)))
+    return engine
+
+
+def ask(engine: Engine, settings: Settings, **changes: Any) -> Export:
+    counted, total = count_selected(Ledger(engine, NORTHWIND), RecordFilter(**changes))
+    return ask_for_export(engine, NORTHWIND, counted, total, "jsonl", OPTIONS, settings)
+
+
+def run(engine: Engine, settings: Settings, asked: Export) -> None:
+    run_export(engine, NORTHWIND, asked.id, settings, Trust(Keyring(settings.export_dir / "none", "x.test"), None))
+
+
+def test_what_was_announced_is_written_and_recorded_once(lab: Engine, settings: Settings) -> None:
+    asked = ask(lab, settings, seq_first=11)
+    record(lab, event(99))
+    run(lab, settings, asked)
+    (made,) = list_exports(lab, NORTHWIND)
+    file = Path(made.file)
+    assert seqs(file) == list(range(11, 21))
+    assert (made.status, made.records, made.written, made.bytes) == ("done", 10, 10, file.stat().st_size)
+    assert made.sha256 == sha256(file.read_bytes()).hexdigest()
+    assert made.downloadable
+    told = Ledger(lab, NORTHWIND).get(made.seq or 0)
+    assert told is not None
+    assert told.after is not None
+    assert json.loads(told.after.body)["sha256"] == made.sha256
+    with pytest.raises(ExportFailed, match="no export"):
+        run(lab, settings, asked)  # a second process finds nothing to do
+    assert Ledger(lab, NORTHWIND).newest() == 22
+
+
+def test_other_than_what_was_announced_is_not_written(lab: Engine, settings: Settings) -> None:
+    asked = ask(lab, settings)
+    adversary.delete_records(lab, NORTHWIND, 7)
+    with pytest.raises(ExportFailed, match=r"20 records met the filter .* 19"):
+        run(lab, settings, asked)
+    (failed,) = list_exports(lab, NORTHWIND)
+    assert failed.status == "failed"
+    assert "19" in str(failed.problem)
+    assert not Path(failed.file).parent.exists()
+
+
+def test_who_cancels_ends_it_and_nothing_is_left_or_recorded(
+    sqlite_engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, event(1))
+    asked = ask(sqlite_engine, settings)
+    heard = running._Follower._follow
+
+    def cancelled_first(self: running._Follower) -> None:
+        cancel_export(sqlite_engine, NORTHWIND, asked.id)
+        monkeypatch.setattr(running, "_EVERY", 0.0)
+        heard(self)
+
+    def write(selection: Any, _options: Any, _file: Any) -> None:
+        for _ in range(10_000_000):  # as long as it takes to hear of it
+            selection.progress(0, 1)
+
+    monkeypatch.setattr(running._Follower, "_follow", cancelled_first)
+    monkeypatch.setattr("flasktrack.export.json_lines.write", write)
+    with pytest.raises(ExportCancelled):
+        run(sqlite_engine, settings, asked)
+    (ended,) = list_exports(sqlite_engine, NORTHWIND)
+    assert ended.status == "cancelled"
+    assert not Path(ended.file).parent.exists()
+    assert Ledger(sqlite_engine, NORTHWIND).newest() == 1
+
+
+def test_a_file_that_cant_be_recorded_is_not_there(sqlite_engine: Engine, tmp_path: Path) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, event(1))
+    nobody = replace(OPTIONS, requested_by="robot:r-1")  # no type of actor
+
+    def keep(result: Any) -> None:
+        record_export(sqlite_engine, NORTHWIND, "jsonl", nobody, result)
+
+    with pytest.raises(InvalidRecord):
+        export_records(
+            sqlite_engine, NORTHWIND, RecordFilter(), "jsonl", tmp_path / "x.jsonl", options=nobody, keep=keep
+        )
+    assert not list(tmp_path.glob("*x.jsonl*"))
+    assert list_exports(sqlite_engine, NORTHWIND) == []
