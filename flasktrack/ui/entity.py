@@ -35,9 +35,10 @@ def draw_entity(context: Context) -> None:
     view = _heading(chosen, None if newest is None else newest.checked)
     if newest is None:
         st.info(f"No record is about {literal(chosen.entities[0])}.", icon=":material/info:")
+        draw_relations(context, chosen, history.entity)  # others may name it all the same
         return
     whole = RecordFilter(entities=chosen.entities)
-    st.text(_sentence(context, ask(context, Questions.totals, whole)))
+    st.text(_sentence(context, history.count(), ask(context, Questions.totals, whole)))
     match view:
         case "state":
             draw_state(context, history)
@@ -75,11 +76,12 @@ def _back(chosen: RecordFilter) -> None:
     address.write(view=None, revision=None, against=None, field=None)
 
 
-def _sentence(context: Context, totals: Totals) -> str:
-    by = f"{count(totals.people, 'person', 'people')} and {count(totals.machines, 'machine')}"
-    said = f"{count(totals.records, 'revision')} by {by}"
-    if totals.first_occurred is None or totals.last_occurred is None:
+def _sentence(context: Context, revisions: int, totals: Totals) -> str:
+    """How many revisions there are, by whom and when; the number alone while the copy, which knows, is being built."""
+    said = count(revisions, "revision")
+    if totals.records != revisions or totals.first_occurred is None or totals.last_occurred is None:
         return f"{said}."
+    said += f" by {count(totals.people, 'person', 'people')} and {count(totals.machines, 'machine')}"
     first, last = (minute(moment, context.zone) for moment in (totals.first_occurred, totals.last_occurred))
     return f"{said}, {first} to {last}." if first != last else f"{said}, {first}."
 

@@ -12,7 +12,7 @@ from flasktrack.core.display import display
 from flasktrack.core.record import Record
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.history import EntityHistory, Revision
-from flasktrack.insight.questions import Questions, Totals
+from flasktrack.insight.questions import Questions
 from flasktrack.ui import address
 from flasktrack.ui.activity_figures import draw_over_time
 from flasktrack.ui.charts import clickable_table, draw_figure, table_height
@@ -46,19 +46,19 @@ def draw_revisions(context: Context, chosen: RecordFilter, history: EntityHistor
     """
     conditions = chosen.conditions()
     before = address.position("before")
-    totals = ask(context, Questions.totals, chosen)
+    total = history.count(*conditions)
     rows = [_row(revision) for revision in reversed(history.page(*conditions, before=before))]
     opened = address.position("record")
     if not rows:
         _nothing(before)
-    elif len(rows) == totals.records:
+    elif len(rows) == total:
         _timeline(context, rows, opened)
-    else:
+    elif (totals := ask(context, Questions.totals, chosen)).records:  # none yet while the copy is being built
         draw_over_time(context, chosen, totals.first_occurred, totals.last_occurred, height=190)
     table, detail = (st.container(), None) if opened is None else st.columns([1, 1])
     if rows:
         with table:
-            _pager(history, chosen, rows, totals)
+            _pager(history, chosen, rows, total)
             _table(context, rows, narrow=opened is not None)
     if detail is not None and opened is not None:
         with detail:
@@ -107,11 +107,11 @@ def _act(context: Context, row: Row) -> Act | None:
     return Act(record.seq, record.entity_seq, occurred, record.action, actor, kind, row.mark)
 
 
-def _pager(history: EntityHistory, chosen: RecordFilter, rows: Sequence[Row], totals: Totals) -> None:
+def _pager(history: EntityHistory, chosen: RecordFilter, rows: Sequence[Row], total: int) -> None:
     """How many of the revisions these are, whether they are sound, and the ways to the others."""
     highest, lowest = (row.record.entity_seq for row in (rows[0], rows[-1]))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.text(_rests_on(rows, totals.records))
+        st.text(_rests_on(rows, total))
         if address.value("before") and isinstance(highest, int):
             newer = history.newer(*chosen.conditions(), than=highest)
             st.button("Newest", type="tertiary", on_click=address.write, kwargs={"before": None})

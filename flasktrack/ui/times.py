@@ -20,9 +20,15 @@ def local(text: str, zone: ZoneInfo) -> datetime | None:
 
 
 def short(text: str, zone: ZoneInfo) -> str:
-    """`2026-11-24 05:06:07`, for tables whose header names the zone; a text that is no time, as it is."""
+    """`2026-11-24 05:06:07`, for tables whose header names the zone; a text that is no time, as it is.
+
+    An hour that comes twice, when clocks go back, has its offset, too: `2026-10-25 02:30:00 +01:00`.
+    """
     moment = local(text, zone)
-    return display(text) if moment is None else moment.replace(tzinfo=None).isoformat(" ", "seconds")
+    if moment is None:
+        return display(text)
+    twice = moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
+    return _with_offset(moment, "seconds") if twice else moment.replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def full(text: str, zone: ZoneInfo) -> str:

@@ -255,6 +255,19 @@ def test_an_entity_without_relations_says_so(open_app: OpenApp, lab_url: str) ->
 def test_an_entity_without_a_record_is_said_to_have_none(open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, "entities", entity="sample:never-seen")
     assert "No record is about sample:never-seen" in app.text
+    assert "No record names it as related" in app.text
+    assert app.errors == []
+
+
+def test_an_entity_that_others_name_has_relations_without_a_record(open_app: OpenApp, nasty_url: str) -> None:
+    app = open_app(nasty_url, "entities", entity=f"batch:{NASTY}")
+    assert "No record is about" in app.text
+    nodes = [data for trace in app.figure("relations_")["data"] for data in trace.get("customdata", ())]
+    assert ["entity", f"sample:{NASTY}"] in nodes
+    app.click_point("relations_", ["entity", f"sample:{NASTY}"])
+    assert len(app.table("revisions_")) == 4
+    app.go("entities", entity=f"sample:{NASTY}", view="state", revision="2", against="1")
+    assert "From revision 1 to revision 2" in app.text
     assert app.errors == []
 
 

@@ -31,6 +31,8 @@ def test_the_hour_that_comes_twice_is_told_apart() -> None:
     """Both are half past two by the clock on 25 October; the offset says which."""
     first, second = (minute(datetime.fromisoformat(f"2026-10-25T0{hour}:30:00Z"), BERLIN) for hour in (0, 1))
     assert (first, second) == ("2026-10-25 02:30 +02:00", "2026-10-25 02:30 +01:00")
+    in_tables = [short(f"2026-10-25T0{hour}:30:00.000000Z", BERLIN) for hour in (0, 1, 2)]
+    assert in_tables == ["2026-10-25 02:30:00 +02:00", "2026-10-25 02:30:00 +01:00", "2026-10-25 03:30:00"]
 
 
 @pytest.mark.parametrize("west", ["America/St_Johns", "America/Los_Angeles"])
