@@ -69,7 +69,6 @@ def self_approvals(look: Look, set_: Values) -> Found:
         earlier.organization_id == look.organization_id, earlier.seq.between(look.span.back, look.span.last),
         earlier.seq < approval.c.seq, earlier.outcome == "success",
         earlier.entity_type == approval.c.entity_type, earlier.entity_id == approval.c.entity_id,
-        or_(earlier.after_print.is_not(None), earlier.action.in_(approves)),
     )  # fmt: skip
     approved, changed = earlier.action.in_(approves), _changed(earlier)
     own = and_(earlier.actor_type == approval.c.actor_type, earlier.actor_id == approval.c.actor_id)
