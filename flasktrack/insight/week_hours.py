@@ -9,7 +9,8 @@ forward, the one that is left out has no records.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import tzinfo
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -24,8 +25,6 @@ from flasktrack.core.clocks import FIRST_SECOND, HOURS, HOURS_TO_1970, LAST_SECO
 from flasktrack.insight.quarter_hours import quarter_hour
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-WORKING_HOURS = "mon-fri:7-19"
-"""When people are expected to work, by the organization's clocks, where it says nothing else."""
 _FORM = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?(?::(\d{1,2})(?:-(\d{1,2}))?)?(?:@(.+))?", re.ASCII)
 
 
@@ -133,12 +132,28 @@ def week_hour(time: ColumnElement[Any], zone: str) -> ColumnElement[int]:
     return local_hour(quarter_hour(time), zone) % WEEK
 
 
+def hours_between(begins: str, ends: str, days: Collection[str], zone: ZoneInfo) -> tuple[WeekHours, ...]:
+    """The hours of the week from `begins` to `ends` (`06:30`) on days (`mon`), those that are begun counted whole.
+
+    Where `ends` is no later time of day, it is that of the next day.
+    """
+    first, last = int(begins[:2]), int(ends[:2]) + (ends[3:] != "00")
+    over_night = HOURS if ends <= begins else 0
+    return _name(
+        {(HOURS * DAYS.index(day) + hour) % WEEK for day in days for hour in range(first, last + over_night)}, zone
+    )
+
+
 def other_hours(hours: Iterable[WeekHours], zone: ZoneInfo) -> tuple[WeekHours, ...]:
-    """All hours of the week but these, in as few spans as can name them: what is off-hours beside working hours."""
-    rest = frozenset(range(WEEK)).difference(*(span.numbers for span in hours))
+    """All hours of the week but these: what is off-hours beside working hours."""
+    return _name(frozenset(range(WEEK)).difference(*(span.numbers for span in hours)), zone)
+
+
+def _name(numbers: AbstractSet[int], zone: ZoneInfo) -> tuple[WeekHours, ...]:
+    """Hours of the week in few spans: the same hours on days that follow each other are one."""
     by_span: dict[tuple[int, int], list[int]] = {}
     for day in range(len(DAYS)):
-        for span in _spans([number % HOURS for number in sorted(rest) if number // HOURS == day]):
+        for span in _spans([number % HOURS for number in sorted(numbers) if number // HOURS == day]):
             by_span.setdefault(span, []).append(day)
     return tuple(
         WeekHours(first, last - 1, from_, to, zone)

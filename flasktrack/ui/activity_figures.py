@@ -11,11 +11,12 @@ import pandas as pd
 
 from flasktrack.core.display import display
 from flasktrack.core.record import ACTOR_TYPES
+from flasktrack.insight.attention.thresholds import read_thresholds
 from flasktrack.insight.clock import Clock, clock
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import Questions
-from flasktrack.insight.week_hours import WORKING_HOURS, WeekHours, read_week_hours
+from flasktrack.insight.week_hours import WeekHours, hours_between, read_week_hours
 from flasktrack.ui.cells import hour_name, week
 from flasktrack.ui.charts import Numbers, draw_figure, filter_key, narrow_to
 from flasktrack.ui.figures import Scale, over_time, ranking
@@ -38,8 +39,9 @@ def clock_of(context: Context, chosen: RecordFilter) -> Clock:
 
 
 def working_hours(context: Context) -> tuple[WeekHours, ...]:
-    """When the organization's people are expected to work."""
-    return (read_week_hours(WORKING_HOURS, context.zone),)
+    """When the organization's people are expected to work: as its rule for acts outside working hours has it."""
+    rule = read_thresholds(context.engine, context.organization.id).thresholds["off_hours"]
+    return hours_between(rule["begins"], rule["ends"], rule["days"], context.zone)
 
 
 def draw_over_time(

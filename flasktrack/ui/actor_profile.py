@@ -104,17 +104,17 @@ def _sentence(context: Context, actor: pd.Series) -> str:
 
 def _figures(context: Context, chosen: RecordFilter, actor: pd.Series) -> None:
     """What one would ask first of an actor; each leads to its records."""
-    off = [str(hours) for hours in other_hours(working_hours(context), context.zone)]
-    work = frozenset[int]().union(*(hours.numbers for hours in working_hours(context)))
+    off = other_hours(working_hours(context), context.zone)
+    numbers = frozenset[int]().union(*(hours.numbers for hours in off))
     week = clock_of(context, chosen).week
-    off_hours = int(week[~week["week_hour"].isin(work)]["records"].sum())
+    off_hours = int(week[week["week_hour"].isin(numbers)]["records"].sum())
     unsuccessful = int(actor["denied"] + actor["failed"])
     person = actor["actor_type"] == "user"
     for_others, label, narrower = _on_behalf(context, chosen, actor, person=person)
     one, two, three = st.columns(3)
     with one:
         share = f" ({off_hours / actor['records']:.0%})" if off_hours else ""
-        _leading(off_hours, f"off-hours{share}", chosen, replace(chosen, hours=tuple(off)))
+        _leading(off_hours, f"off-hours{share}", chosen, replace(chosen, hours=tuple(map(str, off))))
     with two:
         _leading(unsuccessful, "failed or denied", chosen, replace(chosen, outcomes=_UNSUCCESSFUL))
     with three:

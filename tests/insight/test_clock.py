@@ -16,7 +16,7 @@ from flasktrack.insight.copy import Copy
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import Questions
-from flasktrack.insight.week_hours import WORKING_HOURS, WeekHours, other_hours, read_week_hours
+from flasktrack.insight.week_hours import DAYS, WeekHours, hours_between, other_hours, read_week_hours
 from tests.insight.lab import HERE, ROWS, ZONES, Row, selected
 
 CHOSEN = RecordFilter(outcomes=("success", "denied"))
@@ -89,8 +89,16 @@ def test_the_other_hours_are_all_that_are_left(hours: list[WeekHours]) -> None:
 
 def test_off_hours_are_nights_and_the_weekend() -> None:
     zone = ZoneInfo("Europe/Berlin")
-    off = other_hours([read_week_hours(WORKING_HOURS, zone)], zone)
-    assert [str(span).removesuffix("@Europe/Berlin") for span in off] == ["mon-fri:0-7", "mon-fri:19-24", "sat-sun"]
+    working = hours_between("06:30", "19:00", DAYS[:5], zone)
+    assert list(map(str, working)) == ["mon-fri:6-19@Europe/Berlin"]
+    off = other_hours(working, zone)
+    assert [str(span).removesuffix("@Europe/Berlin") for span in off] == ["mon-fri:0-6", "mon-fri:19-24", "sat-sun"]
+
+
+def test_a_night_shift_ends_on_the_next_day() -> None:
+    working = hours_between("22:00", "06:00", ("fri", "sun"), ZoneInfo("UTC"))
+    numbers = frozenset[int]().union(*(span.numbers for span in working))
+    assert numbers == {hour % WEEK for day in (4, 6) for hour in range(day * 24 + 22, day * 24 + 30)}
 
 
 @pytest.mark.parametrize("zone_name", ["America/Havana", "Pacific/Chatham"])
