@@ -37,6 +37,7 @@ from flasktrack.ui.times import minute
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 
 _MOST = 8  # rows and columns of a matrix
+_MOST_LETTERS = 80  # of a name, in a sentence
 _UNSUCCESSFUL = ("failure", "denied")
 
 
@@ -83,8 +84,9 @@ def actor_name(actor: pd.Series) -> str | None:
 
 
 def actor_title(actor: pd.Series) -> str:
-    """The actor's name, or else id."""
-    return display(actor["actor_name"] or actor["actor_id"])
+    """The actor's name, or else id, no longer than a line."""
+    title = display(actor["actor_name"] or actor["actor_id"])
+    return title if len(title) <= _MOST_LETTERS else f"{title[: _MOST_LETTERS - 1]}…"
 
 
 def actor_kind(actor: pd.Series) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from typing import Any, NamedTuple
 
@@ -140,6 +140,8 @@ def _bars(rows: pd.DataFrame, kind: str, step: str, colour: str) -> dict[str, An
     starts: list[pd.Timestamp] = list(rows["start"])
     ends = [start + _STEPS[step] for start in starts]
     walls = [(_wall_time(start), _wall_time(end)) for start, end in zip(starts, ends, strict=True)]
+    if step == "hour":  # the one that comes twice would have no width, and the one before a gap twice as much
+        walls = [(start, start + timedelta(hours=1)) for start, _ in walls]
     return {
         "name": _KIND_WORDS[kind],
         "x": [start + (end - start) / 2 for start, end in walls],

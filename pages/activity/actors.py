@@ -132,7 +132,7 @@ def _named(found: pd.DataFrame, words: str) -> pd.Series[bool]:
     """Which actors hold every word in their name, id, role or type."""
     texts = [
         " ".join(
-            map(display, (actor_title(actor), actor["actor_id"], actor["actor_role"], actor_kind(actor)))
+            map(display, (actor["actor_name"], actor["actor_id"], actor["actor_role"], actor_kind(actor)))
         ).casefold()
         for _, actor in found.iterrows()
     ]

@@ -58,6 +58,15 @@ def test_a_bar_leads_to_exactly_its_time(step: str, start: str, end: str) -> Non
     assert kind == "person"
 
 
+def test_the_hour_that_comes_twice_has_two_bars_that_can_be_clicked() -> None:
+    twice = frame(("2026-10-25T00:00:00Z", "person", 3), ("2026-10-25T01:00:00Z", "person", 4))
+    bars = over_time(twice, "hour", "Europe/Berlin", dark=False).data[0]
+    assert bars.x[0] == bars.x[1]  # one on the other, as far as clocks can tell
+    assert all(width > 0 for width in bars.width)
+    assert bars.customdata[0][1] == "2026-10-25T02:00:00+01:00"
+    assert bars.customdata[1][0] == "2026-10-25T02:00:00+01:00"
+
+
 def test_people_and_machines_are_apart_and_stacked() -> None:
     made = frame(("2026-11-02T00:00:00Z", "person", 3), ("2026-11-02T00:00:00Z", "machine", 5))
     figure = over_time(made, "day", "Europe/Berlin", dark=False)
