@@ -124,7 +124,10 @@ def groups(scale: int) -> tuple[Group, ...]:
                 max(objects // scale, size),
                 3,
                 (
-                    (f"capture-flasktrack-{size}", f"Flush and commit of {size:,} changed objects: FlaskTrack"),
+                    (
+                        f"capture-flasktrack-{size}",
+                        f"Flush and commit of {size:,} changed object{'s' if size > 1 else ''}: FlaskTrack",
+                    ),
                     (f"capture-none-{size}", "· the same, nothing recorded"),
                     (f"capture-continuum-{size}", "· the same, SQLAlchemy-Continuum"),
                 ),

@@ -2,7 +2,7 @@
 
 Before an UPDATE or DELETE, the rows that its WHERE finds are read and locked, and they are read again after it; of an
 INSERT, the keys of the new rows are asked for. What can't be captured so is refused before it is run, with an error
-that says what to do instead: no audited row changes unseen.
+that says what to do instead.
 
 | statement on an audited table | |
 | --- | --- |
@@ -17,7 +17,8 @@ that says what to do instead: no audited row changes unseen.
 | SQL text: `text("UPDATE sample …")`, `exec_driver_sql` | refused |
 
 What goes past SQLAlchemy (the driver's own cursor, COPY through it, functions and triggers in the database) can't be
-seen from here.
+seen from here; nor, at PostgreSQL's default isolation level, a row that another transaction brings under the WHERE
+between the reading and the statement.
 """
 
 from __future__ import annotations
