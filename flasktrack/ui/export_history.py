@@ -42,13 +42,13 @@ def export_history(context: Context) -> None:
         height=table_height(len(found), _HEIGHT),
         column_config={
             "time": column.TextColumn("Asked for", help=f"In {context.zone.key}", width=145),
-            "who": column.TextColumn("By", width=130),
-            "filter": column.TextColumn("Filter", width=300),
+            "who": column.TextColumn("By", width=125),
+            "filter": column.TextColumn("Filter", width=215),
             "records": column.NumberColumn("Records", format="localized", width=70),
             "format": column.TextColumn("Format", width=80),
             "size": column.TextColumn("Size", width=75),
             "sha256": column.TextColumn("SHA-256", help="Its first characters; a click shows it whole.", width=100),
-            "state": column.TextColumn("State", width=170),
+            "state": column.TextColumn("State", width=150),
         },
     )
 
