@@ -85,6 +85,30 @@ def postgres_server() -> Iterator[URL]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def made_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with the schema and nothing else, which tests get copies of: migrating takes far longer."""
+    file = tmp_path_factory.mktemp("made") / "flasktrack.db"
+    _make(f"sqlite:///{file}")
+    assert [found.name for found in file.parent.iterdir()] == [file.name]  # no log with a part of it
+    return file
+
+
+@pytest.fixture(scope="session")
+def made_postgresql_name(postgres_server: URL) -> str:
+    """The same in PostgreSQL: a template for the databases of tests."""
+    with _postgres_console(postgres_server.set(drivername="postgresql").render_as_string(False)) as console:
+        console.execute("CREATE DATABASE made")
+    _make(postgres_server.set(database="made").render_as_string(hide_password=False))
+    return "made"
+
+
+def _make(url: str) -> None:
+    engine = open_engine(url)
+    initialize(engine)
+    engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty database, without a schema."""
@@ -95,30 +119,36 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def postgresql_url(postgres_server: URL) -> Iterator[str]:
-    """The address of an empty PostgreSQL database, for what only PostgreSQL does."""
+def postgresql_url(request: pytest.FixtureRequest, postgres_server: URL) -> Iterator[str]:
+    """The address of an empty PostgreSQL database, for what only PostgreSQL does.
+
+    It has the schema where the test asks for an engine over it, which always is one with the schema.
+    """
     name = f"test_{uuid.uuid4().hex}"
+    asked = {"engine", "postgresql_engine"} & set(request.fixturenames)
+    template = request.getfixturevalue("made_postgresql_name") if asked else "template1"
     with _postgres_console(postgres_server.set(drivername="postgresql").render_as_string(False)) as console:
-        console.execute(f"CREATE DATABASE {name}")
+        console.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield postgres_server.set(database=name).render_as_string(hide_password=False)
         console.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, made_sqlite_file: Path) -> Iterator[Engine]:
     """An engine over an empty database with the schema; once on SQLite, once on PostgreSQL."""
-    yield from _initialized(database_url)
+    yield from _opened(database_url, made_sqlite_file)
 
 
 @pytest.fixture
-def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+def sqlite_engine(tmp_path: Path, made_sqlite_file: Path) -> Iterator[Engine]:
     """The same on SQLite alone."""
-    yield from _initialized(f"sqlite:///{tmp_path / 'flasktrack.db'}")
+    yield from _opened(f"sqlite:///{tmp_path / 'flasktrack.db'}", made_sqlite_file)
 
 
-def _initialized(url: str) -> Iterator[Engine]:
+def _opened(url: str, made_sqlite_file: Path) -> Iterator[Engine]:
+    if make_url(url).get_backend_name() == "sqlite":  # PostgreSQL's was made from its template
+        shutil.copyfile(made_sqlite_file, str(make_url(url).database))
     engine = open_engine(url)
-    initialize(engine)
     yield engine
     engine.dispose()
 

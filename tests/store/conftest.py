@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from flasktrack.store.engine import initialize, open_engine
+from flasktrack.store.engine import open_engine
 from tests.store.samples import organizations
 
 
@@ -22,6 +22,5 @@ def lab(engine: Engine) -> Engine:
 def postgresql_engine(postgresql_url: str) -> Iterator[Engine]:
     """An empty PostgreSQL database with the schema, for what only PostgreSQL does."""
     engine = open_engine(postgresql_url)
-    initialize(engine)
     yield engine
     engine.dispose()

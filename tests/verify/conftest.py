@@ -42,12 +42,6 @@ def postgresql_engine(postgres_server: URL) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine over an SQLite database of the test's own."""
-    yield from _initialized(f"sqlite:///{tmp_path / 'flasktrack.db'}")
-
-
-@pytest.fixture
 def lab() -> str:
     """The id of an organization that no other test has."""
     return f"lab-{uuid.uuid4().hex}"
