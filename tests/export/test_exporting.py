@@ -25,7 +25,7 @@ from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.store.writer import append
 from tests import adversary
 from tests.export.samples import BERLIN, csv_rows, export, export_as, json_rows, seqs
-from tests.insight.lab import HERE, ROWS, THERE, selected
+from tests.insight.lab import HERE, HOUR_SPANS, ROWS, THERE, selected
 from tests.store.samples import NORTHWIND, SOUTHPORT, event, organizations, record
 
 FORMATS = ("csv", "jsonl")
@@ -41,6 +41,11 @@ FILTERS = {
     "with_related": RecordFilter(entities=("sample:S:1:b",), with_related=True),
     "entity_types": RecordFilter(entity_types=("sample",)),
     "outcomes": RecordFilter(outcomes=("denied", "failure")),
+    "credentials": RecordFilter(credentials=("tok_1",)),
+    "on_behalf_of": RecordFilter(on_behalf_of=("user:u:2", "user:U-1")),
+    "ips": RecordFilter(ips=("192.0.2.7", "192.0.2.77")),
+    "hours": RecordFilter(hours=(min(HOUR_SPANS),)),
+    "positions": RecordFilter(positions=(3, 77, 100)),
     "seq_first": RecordFilter(seq_first=100),
     "seq_last": RecordFilter(seq_last=100),
     "text": RecordFilter(text="MÜLLER twice"),
