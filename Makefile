@@ -36,8 +36,9 @@ types: $(DEVELOPS)  ## check types
 example: $(DEVELOPS)  ## start a laboratory's application whose activity the app shows
 	$(PY) -m examples.lab
 
-bench: $(DEVELOPS)  ## measure, and print the table
+bench: $(DEVELOPS)  ## measure, and print the tables
 	$(PY) -m benchmarks
+	$(PY) -m benchmarks.insight
 
 clean:  ## remove .venv and caches; data/ stays
 	rm -rf $(VENV) .pytest_cache .hypothesis .mypy_cache .ruff_cache
