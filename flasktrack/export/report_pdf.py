@@ -127,14 +127,21 @@ def _compile(data: Any, *, tagged: bool) -> bytes:
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """The data with every text in it changed, but for drawings, and for hashes, which have a line of their own."""
+    """The data with every text in it changed, but for the drawing, and for a hash, which has a line of its own.
+
+    Both are known by their names: a record's text may look like either.
+    """
     if isinstance(value, str):
-        return value if value.startswith("<svg ") or _HASH.fullmatch(value) else change(value)
+        return change(value)
     if isinstance(value, dict):
-        return {key: _each_text(item, change) for key, item in value.items()}
+        return {key: item if _as_it_is(key, item) else _each_text(item, change) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_each_text(item, change) for item in value]
     return value
+
+
+def _as_it_is(name: str, value: Any) -> bool:
+    return name == "chart" or (name == "hash" and _HASH.fullmatch(value) is not None)
 
 
 @lru_cache(maxsize=1)

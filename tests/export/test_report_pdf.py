@@ -160,6 +160,16 @@ def test_what_cant_be_typeset_is_written_by_number_after_all(
     assert not list(tmp_path.glob("*.pdf"))
 
 
+def test_a_text_that_looks_like_a_drawing_or_a_hash_is_text(lab: Engine, tmp_path: Path) -> None:
+    organizations(lab)
+    record(lab, event(1, reason="<svg 𒀀", entity_name="a" * 64))
+    _, reader = pdf(lab, tmp_path)
+    assert "<svg [U+12000]" in words(reader)
+    shown = report_pdf._each_text({"records": [{"rows": (("a" * 64,),), "hash": "a" * 64}]}, report_pdf.printed)
+    assert shown["records"][0]["hash"] == "a" * 64
+    assert "\u200b" in shown["records"][0]["rows"][0][0], "a long word must have places to break"
+
+
 def test_a_part_is_as_large_as_memory_allows_and_no_larger(lab: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     from flasktrack.export.report_record import Entry
 
