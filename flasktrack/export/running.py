@@ -8,6 +8,7 @@ The file lies in the export directory, in a folder of its own, for as long as th
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import time
@@ -47,6 +48,7 @@ from flasktrack.verify.runner import Trust
 
 NOT_RECORDED = "It is not on record in the chain: {}"
 _EVERY = 1.0  # seconds between two reports to the row
+_ID = re.compile(r"[0-9a-f]{32}")  # of an export, and the name of its file's folder
 
 
 class ExportCancelled(ExportFailed):
@@ -97,6 +99,9 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
     asked = find_export(engine, organization_id, export_id)
     if asked is None or asked.status != RUNNING:
         raise ExportFailed(f"There is no export {export_id[:40]!r} to be made.", "It may have ended: look at the page.")
+    file = kept_file(asked, settings)
+    if file is None:
+        raise ExportFailed(f"The row of the export {export_id[:40]!r} was altered.", "Ask for the export again.")
     options = ExportOptions(
         zone=check_time_zone(asked.options["time_zone"]),
         columns=tuple(asked.options["columns"]),
@@ -107,7 +112,7 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
     try:
         with _Follower(engine, asked) as follower:
             return export_records(
-                engine, organization_id, RecordFilter.from_params(asked.params), asked.format, Path(asked.file),
+                engine, organization_id, RecordFilter.from_params(asked.params), asked.format, file,
                 options=options, announced=asked.records, progress=follower.progress,
                 keep=partial(_complete, engine, asked, settings),
             )  # fmt: skip
@@ -116,7 +121,7 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
         said = str(problem) if isinstance(problem, FlaskTrackError) else f"It was stopped ({type(problem).__name__})."
         with suppress(DatabaseError), writing(engine) as connection:
             settle_export(connection, export_id, status, problem=said)
-        shutil.rmtree(Path(asked.file).parent, ignore_errors=True)
+        shutil.rmtree(file.parent, ignore_errors=True)
         raise
 
 
@@ -135,11 +140,22 @@ def record_export(
         keep_export(connection, replace(row, seq=record.seq))
 
 
+def kept_file(about: Export, settings: Settings) -> Path | None:
+    """Where the file of an export is that the page was asked for; None where its row names no such place.
+
+    Only in the export directory, in the folder of its own: who can write to the database could name a key's file.
+    """
+    name = about.file.replace("\\", "/").rpartition("/")[2]
+    if not _ID.fullmatch(about.id) or not name or name.startswith(".") or "\0" in name:
+        return None
+    return settings.export_dir / about.id / name
+
+
 def remove_expired(settings: Settings) -> None:
-    """Remove files that have been kept for long enough. Raises OSError."""
+    """Remove files that have been kept for long enough; what is no export's stays. Raises OSError."""
     oldest = time.time() - settings.export_kept.total_seconds()
     for folder in settings.export_dir.iterdir():
-        if folder.is_dir() and folder.stat().st_mtime < oldest:
+        if _ID.fullmatch(folder.name) and folder.is_dir() and folder.stat().st_mtime < oldest:
             shutil.rmtree(folder, ignore_errors=True)
 
 

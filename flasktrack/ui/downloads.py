@@ -6,12 +6,12 @@ for the browser whose page showed it, and for one export; each download is a rec
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import streamlit as st
 from sqlalchemy import Engine
@@ -23,6 +23,8 @@ from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_N
 
 from flasktrack.core.times import utc_now
 from flasktrack.errors import ChainBroken, FlaskTrackError
+from flasktrack.export.running import kept_file
+from flasktrack.settings import Settings
 from flasktrack.store.engine import writing
 from flasktrack.store.exports import Export, append_act, find_export
 from flasktrack.ui.session import Context
@@ -31,6 +33,8 @@ PATH = "/download"
 GOOD_FOR = timedelta(hours=1)
 _RENEWED = timedelta(minutes=30)  # an address that a page shows is good for as long at least
 _SESSION = "download_addresses"
+_GOES_ON = re.compile(r"bytes=0*[1-9][0-9]*-[0-9]*")
+"""A range of bytes that does not hold the first one. Whatever else is asked for is a download from the beginning."""
 
 
 @dataclass(slots=True)
@@ -107,13 +111,13 @@ def _send(request: Request) -> Response:
     if grant is None:
         return _refuse(404, "This address is not good any more, or not for this browser. Open the page Exports again.")
     about = find_export(grant.engine, grant.organization_id, grant.export_id)
-    if about is None or not about.downloadable or not Path(about.file).is_file():
+    file = None if about is None else kept_file(about, Settings.from_environment())
+    if about is None or file is None or not about.downloadable or not file.is_file():
         return _refuse(404, "This file is no longer here. Make the export again.")
     try:
         _record(request, grant, about)
     except FlaskTrackError as problem:
         return _refuse(503, f"The download can't be recorded, so it is not given out. {problem}")
-    file = Path(about.file)
     return FileResponse(
         file, filename=file.name, content_disposition_type="attachment", headers={"Cache-Control": "no-store"}
     )
@@ -121,8 +125,8 @@ def _send(request: Request) -> Response:
 
 def _record(request: Request, grant: Grant, about: Export) -> None:
     """Record the download: each that begins with the first byte, and one that goes on where none began."""
-    wanted = request.headers.get("range", "bytes=0-")
-    if request.method != "GET" or (grant.recorded and not wanted.startswith("bytes=0-")):
+    goes_on = grant.recorded and _GOES_ON.fullmatch(request.headers.get("range", "")) is not None
+    if request.method != "GET" or goes_on:
         return
     try:
         with writing(grant.engine) as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +10,9 @@ import streamlit as st
 from flasktrack.core.display import display
 from flasktrack.errors import InvalidFilter
 from flasktrack.export.formats import FORMATS
+from flasktrack.export.running import kept_file
 from flasktrack.insight.filter import RecordFilter
+from flasktrack.settings import Settings
 from flasktrack.store.exports import CANCELLED, DONE, UNDER_WAY, Export, find_export, list_exports
 from flasktrack.ui import address
 from flasktrack.ui.charts import clickable_table, table_height
@@ -89,7 +90,8 @@ def _ways(context: Context, about: Export) -> None:
 
 def available(about: Export) -> bool:
     """Whether the file can be downloaded now."""
-    return about.downloadable and Path(about.file).is_file()
+    file = kept_file(about, Settings.from_environment())
+    return about.downloadable and file is not None and file.is_file()
 
 
 def size(number: int | None) -> str:

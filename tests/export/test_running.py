@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from flasktrack.errors import ExportFailed, InvalidRecord
 from flasktrack.export import running
 from flasktrack.export.exporting import export_records
-from flasktrack.export.running import ExportCancelled, ask_for_export, record_export, run_export
+from flasktrack.export.running import (
+    ExportCancelled,
+    ask_for_export,
+    kept_file,
+    record_export,
+    remove_expired,
+    run_export,
+)
 from flasktrack.export.selection import ExportOptions, count_selected
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.settings import Settings
+from flasktrack.store.engine import writing
 from flasktrack.store.exports import Export, cancel_export, list_exports
 from flasktrack.store.reader import Ledger
+from flasktrack.store.schema import export as export_table
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
 from tests import adversary
@@ -105,6 +115,41 @@ def test_who_cancels_ends_it_and_nothing_is_left_or_recorded(
     assert ended.status == "cancelled"
     assert not Path(ended.file).parent.exists()
     assert Ledger(sqlite_engine, NORTHWIND).newest() == 1
+
+
+@pytest.mark.parametrize("named", ["signing-key.pem", "..", ".hidden"])
+def test_whatever_a_row_says_nothing_outside_of_its_folder_is_written_given_out_or_removed(
+    sqlite_engine: Engine, settings: Settings, tmp_path: Path, named: str
+) -> None:
+    """Who can write to the database must not reach the keys through the app."""
+    organizations(sqlite_engine)
+    record(sqlite_engine, event(1))
+    asked = ask(sqlite_engine, settings)
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "signing-key.pem").write_text("secret")
+    with writing(sqlite_engine) as connection:
+        connection.execute(update(export_table).values(file=f"{keys}/{named}"))
+    if named == "signing-key.pem":
+        run(sqlite_engine, settings, asked)
+        (made,) = list_exports(sqlite_engine, NORTHWIND)
+        file = kept_file(made, settings)
+        assert file is not None
+        assert seqs(file) == [1]
+    else:
+        with pytest.raises(ExportFailed, match="was altered"):
+            run(sqlite_engine, settings, asked)
+    assert kept_file(replace(asked, id="../keys", file="signing-key.pem"), settings) is None
+    assert (keys / "signing-key.pem").read_text() == "secret"
+
+
+def test_what_is_no_export_is_not_removed_with_the_exports(settings: Settings) -> None:
+    for name in ("a-thesis", "0" * 32):
+        place = settings.export_dir / name
+        place.mkdir(parents=True)
+        os.utime(place, (0, 0))
+    remove_expired(settings)
+    assert [found.name for found in settings.export_dir.iterdir()] == ["a-thesis"]
 
 
 def test_a_file_that_cant_be_recorded_is_not_there(sqlite_engine: Engine, tmp_path: Path) -> None:

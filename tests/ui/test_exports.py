@@ -343,6 +343,17 @@ def test_a_download_that_begins_in_the_middle_is_on_record_too(engine: Engine, m
     answer = fetch(place, range="bytes=1-9")
     assert (answer.status, len(answer.content)) == (206, 9)
     assert [found.record.action for found in told(engine)] == ["export", "download"]
+    for number, whole in enumerate(("bytes=-999999", "bytes=00-"), start=3):
+        fetch(place, range=whole)
+        assert len(told(engine)) == number, "all of it once more is a download once more"
+
+
+def test_an_address_gives_out_no_other_file_whatever_the_row_says(engine: Engine, made: Export, tmp_path: Path) -> None:
+    secret = tmp_path / "signing-key.pem"
+    secret.write_text("secret")
+    with writing(engine) as connection:
+        connection.execute(update(export_table).values(file=str(secret)))
+    assert fetch(granted(engine, export_id=made.id)).status == 404
 
 
 # Saved filters
