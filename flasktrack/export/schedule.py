@@ -211,7 +211,7 @@ def _read_state(schedule: Schedule) -> _State:
     place = schedule.folder / STATE
     try:
         stored = orjson.loads(place.read_bytes())
-        state = _State(stored["identity"], int(stored["last"]), str(stored["hash"]), stored["pending"])
+        state = _State(dict(stored["identity"]), int(stored["last"]), str(stored["hash"]), _pending(stored["pending"]))
     except FileNotFoundError:
         return _State(schedule.identity())
     except OSError as problem:
@@ -226,6 +226,19 @@ def _read_state(schedule: Schedule) -> _State:
     return state
 
 
+def _pending(stored: Any) -> dict[str, Any] | None:
+    """The file under way. Raises ValueError or KeyError for what no schedule writes, such as a path out of the folder.
+
+    Who takes files away may be able to write to the folder, and must not be able to write elsewhere by it.
+    """
+    if stored is None:
+        return None
+    name = str(stored["file"])
+    if not name or Path(name).name != name or name.startswith("."):
+        raise ValueError(name)
+    return {"file": name, "last": int(stored["last"]), "hash": str(stored["hash"])}
+
+
 def _write_state(schedule: Schedule, state: _State) -> None:
     """Replace the state file: the old one or the new one is on the disk, whatever happens."""
     place = schedule.folder / STATE
@@ -235,7 +248,8 @@ def _write_state(schedule: Schedule, state: _State) -> None:
         "written_at": format_time(utc_now()),
     }  # fmt: skip
     try:
-        with unfinished.open("wb") as file:
+        unfinished.unlink(missing_ok=True)
+        with unfinished.open("xb") as file:  # never through a link that somebody put there
             file.write(orjson.dumps(document, option=orjson.OPT_INDENT_2))
             file.flush()
             os.fsync(file.fileno())

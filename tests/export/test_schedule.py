@@ -292,6 +292,29 @@ def test_a_state_that_is_lost_is_said_to_be(sqlite_engine: Engine, folder: Path,
         export_what_is_new(sqlite_engine, schedule(folder))
 
 
+def test_who_can_write_to_the_folder_writes_nothing_elsewhere_by_it(
+    sqlite_engine: Engine, folder: Path, tmp_path: Path
+) -> None:
+    """The reader takes files away, so it may put some there."""
+    organizations(sqlite_engine)
+    add(sqlite_engine, 1, 2)
+    keys = tmp_path / "signing-key.pem"
+    keys.write_text("secret")
+    (folder / STATE).with_suffix(".unfinished").symlink_to(keys)
+    (folder / ".flasktrack-next").symlink_to(keys)
+    export_what_is_new(sqlite_engine, schedule(folder))
+    assert keys.read_text() == "secret"
+    assert exported(folder) == [1, 2]
+    state = json.loads((folder / STATE).read_bytes())
+    for name in ("../planted", str(tmp_path / "planted"), ".hidden", ""):
+        (folder / ".flasktrack-next").write_text("planted")
+        state["pending"] = {"file": name, "last": 2, "hash": state["hash"]}
+        (folder / STATE).write_text(json.dumps(state))
+        with pytest.raises(ScheduleError, match="can't be read"):
+            export_what_is_new(sqlite_engine, schedule(folder))
+    assert not (tmp_path / "planted").exists()
+
+
 def test_a_chain_that_is_not_the_one_that_was_exported_stops_it(sqlite_engine: Engine, folder: Path) -> None:
     organizations(sqlite_engine)
     add(sqlite_engine, 1, 5)
