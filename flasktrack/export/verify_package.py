@@ -57,9 +57,11 @@ TYPES = {1: ("Ed25519", 32), 4: ("Ed25519 of a witness", 32), 6: ("ML-DSA-44", 1
 MAX_NOTE = 1024 * 1024
 MAX_LINE = 32 * 1024 * 1024  # three sections of 1 MiB, every character written as six
 MAX_INTEGER = 2**53 - 1  # beyond it JSON readers disagree
+MAX_FILES = 100
 UNPACKED, TIMES = 1024**3, 100  # a package unpacks to at most 1 GiB and a hundred times its size
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
+FILTER_NAME = re.compile(r"[a-z_]{1,40}")
 HASH = re.compile(r"[0-9a-f]{64}")
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 SIGNATURE = re.compile("\u2014 ([^\\s+]+) ([A-Za-z0-9+/]+={0,2})")
@@ -191,13 +193,15 @@ def read_keys(lines: Iterable[str]) -> list[Key]:
 
 def read_note(data: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     """A note's text, and its signatures: a key's name, its id, and what it signed. Raises Malformed."""
+    if len(data) > MAX_NOTE:
+        raise Malformed("it is no signed note")
     try:
         stored = data.decode()
     except ValueError:
         raise Malformed("it is no text in UTF-8") from None
     text, blank, tail = stored.rpartition("\n\n")
     lines = tail[:-1].split("\n")
-    if len(data) > MAX_NOTE or CONTROLS.search(stored) or not blank or not tail.endswith("\n") or len(lines) > 64:
+    if CONTROLS.search(stored) or not blank or not tail.endswith("\n") or len(lines) > 64:
         raise Malformed("it is no signed note")
     signatures = []
     for line in lines:
@@ -341,7 +345,7 @@ def read_manifest(text: str) -> dict[str, Any]:
         and value["origin"].rpartition("/")[2] == value["organization_id"]
         and is_texts(value["withheld"])
         and set(value["withheld"]) <= set(SECTIONS)
-        and all(is_texts(values) for values in value["filter"].values())
+        and all(FILTER_NAME.fullmatch(name) and is_texts(values) for name, values in value["filter"].items())
         and all(NAME.fullmatch(name) and is_hash(digest) for name, digest in value["files"].items())
         and format_manifest(value) == text
     )
@@ -427,15 +431,15 @@ class Claim:
         self.next = 1  # the position, or the entity's or actor's ordinal, that must come now
         self.first = self.last = 0
         self.outside = False
-        self.whose = ""
+        self.whose: list[str] = []  # type and id, of which the first colon parts them
         if self.kind == "none":
             return
         asked = manifest["filter"].get("seq" if self.kind == "range" else self.kind, [])
         if self.kind == "range" and len(asked) == 1 and (match := POSITIONS.fullmatch(asked[0])):
             self.next = self.first = int(match[1])
             self.last = int(match[2] or match[1])
-        elif self.kind != "range" and len(asked) == 1:
-            self.whose = asked[0]
+        elif self.kind != "range" and len(asked) == 1 and ":" in asked[0]:
+            self.whose = asked[0].split(":", 1)
         if len(manifest["filter"]) != 1 or not (self.last or self.whose):
             self.kind = "none"
             self.refuse("The package claims to be complete for what its filter does not ask for.")
@@ -451,7 +455,7 @@ class Claim:
             self.next = max(self.next, seq + 1)
         elif self.kind != "none":
             ordinal = header[f"{self.kind}_seq"]
-            if f"{header[self.kind]['type']}:{header[self.kind]['id']}" != self.whose:
+            if [header[self.kind]["type"], header[self.kind]["id"]] != self.whose:
                 return self.refuse(f"the package claims a history of one {self.kind}, and this is of another.", seq)
             if ordinal != self.next:
                 self.refuse(f"before it, records of the {self.kind} are missing that the package claims to hold.", seq)
@@ -543,7 +547,7 @@ class Records:
         except Malformed:
             return
         shape = {"seq": NUMBER, "seq_end": NUMBER, "sections": LIST}
-        if is_shaped(said, shape) and said["seq_end"] < header["seq"]:
+        if is_shaped(said, shape) and is_texts(said["sections"]) and said["seq_end"] < header["seq"]:
             self.erasures.append((header["seq"], said["seq"], said["seq_end"], said["sections"]))
 
     def end(self) -> None:
@@ -673,6 +677,9 @@ def _open(file: BinaryIO, result: Result) -> zipfile.ZipFile | None:
     if not whole:
         result.add("package_invalid", "This is no ZIP archive, or it is truncated or has something before or after it.")
         return None
+    if len(entries) > MAX_FILES:
+        result.add("package_invalid", "The package holds more files than a package has.")
+        return None
     names = [entry.orig_filename for entry in entries]
     for number, name in enumerate(names, 1):
         if not NAME.fullmatch(name):
@@ -703,9 +710,15 @@ def _parts(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
         raise Malformed(name) from None
 
 
+def _start(archive: zipfile.ZipFile, name: str) -> bytes:
+    """As much of a file as a note may have, and a byte more: what unpacks to a gigabyte is never held whole."""
+    with archive.open(name) as file:
+        return file.read(MAX_NOTE + 1)
+
+
 def _check_manifest(result: Result, archive: zipfile.ZipFile, digests: dict[str, str], keys: list[Key] | None) -> None:
     try:
-        note = read_note(archive.read(MANIFEST))
+        note = read_note(_start(archive, MANIFEST))
         manifest = result.manifest = read_manifest(note[0])
     except Malformed as problem:
         result.add("manifest_invalid", f"{MANIFEST} can't be read: {problem}.")
@@ -724,7 +737,7 @@ def _check_manifest(result: Result, archive: zipfile.ZipFile, digests: dict[str,
 
 def _check_checkpoint(result: Result, archive: zipfile.ZipFile, keys: list[Key] | None) -> tuple[int, bytes] | None:
     try:
-        note = read_note(archive.read(CHECKPOINT))
+        note = read_note(_start(archive, CHECKPOINT))
         origin, size, root = read_checkpoint(note[0])
     except Malformed as problem:
         result.add("checkpoint_invalid", f"{CHECKPOINT} can't be read: {problem}.")

@@ -390,6 +390,29 @@ def _file(lab: Lab, name: str, data: bytes) -> bytes:
     return package.zip()
 
 
+def _alike(lab: Lab) -> bytes:
+    """Claims the history of one entity, and holds another's that is written alike: their first colons differ."""
+    package = lab.package(ENTITY)
+    lines = package.lines
+    for line in lines:
+        line["header"]["entity"] |= {"type": "sample:S", "id": "1"}
+        rehash(line)
+    package.lines = lines
+    return package.signed(filter={"entity": ["sample:S:1"]}).zip()
+
+
+def _many_files(lab: Lab) -> bytes:
+    """So many that a check which compares each with each would take minutes."""
+    return _zip(lab, *((f"{number}.txt", b"") for number in range(3_000)))
+
+
+def _numbers_for_names(lab: Lab) -> bytes:
+    """Files that programs put in different orders: as texts, or as numbers."""
+    package = lab.package()
+    package.files |= {"9": b"", "10": b""}
+    return package.signed().zip()
+
+
 FINE: list[Said] = []
 FIRST_LOST, THIRD_LOST = ([LINE, at("completeness_false", seq), MANIFEST] for seq in (1, 3))
 _TO = "c2sp.org/unknown"
@@ -501,6 +524,17 @@ CASES = [
         lambda lab: _claim(lab, "entity", ENTITY, [1, 5, 9], filter={"entity": ["sample:S-1"], "with_related": ["1"]}),
         [whole("completeness_false")],
     ),
+    Case(
+        "claims the history of an entity that is written alike",
+        _alike,
+        [*(at("proof_invalid", seq) for seq in (1, 5, 9)), *(at("completeness_false", seq) for seq in (1, 5, 9))],
+    ),
+    Case(
+        "a filter with numbers for names",
+        partial(_said, complete="none", filter={"9": ["x"], "10": ["x"]}),
+        [MANIFEST],
+    ),
+    Case("a manifest of megabytes", lambda lab: _file(lab, "manifest.note", b"a" * 2**21), [MANIFEST]),
     Case("says another number", partial(_said, records=11), [MANIFEST]),
     Case("says another first position", partial(_said, first_seq=2), [MANIFEST]),
     Case("says another last position", partial(_said, last_seq=13), [MANIFEST]),
@@ -576,6 +610,8 @@ CASES = [
     Case("an archive of nothing", lambda lab: zipped(), [PACKAGE]),
     Case("a bomb", _bomb, [PACKAGE]),
     Case("a file that unpacks to more than is said", _lying_size, [FILE, LINE, at("completeness_false", 12), MANIFEST]),
+    Case("thousands of files", _many_files, [PACKAGE]),
+    Case("files with numbers for names", _numbers_for_names, [PACKAGE, PACKAGE]),
     Case("a damaged file", _damaged, [PACKAGE]),
     Case("an encrypted file", _encrypted, [PACKAGE]),
     Case("a file with two names", _other_name_inside, [PACKAGE]),

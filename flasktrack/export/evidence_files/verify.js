@@ -10,10 +10,12 @@ const TYPES = new Map([[1, ["Ed25519", 32]], [4, ["Ed25519 of a witness", 32]], 
 const MAX_NOTE = 1024 * 1024;
 const MAX_LINE = 32 * 1024 * 1024;
 const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
+const MAX_FILES = 100;
 const UNPACKED = 1024 ** 3, TIMES = 100;
 const MAX_HERE = 768 * 1024 * 1024; // bytes that a browser is asked to keep
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,99}$/;
+const FILTER_NAME = /^[a-z_]{1,40}$/;
 const HASH = /^[0-9a-f]{64}$/;
 const CONTROLS = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 const SIGNATURE = /^\u2014 ([^\s+]+) ([A-Za-z0-9+\/]+={0,2})$/;
@@ -140,10 +142,11 @@ async function verifies(key, text, signature) {
 }
 
 function readNote(bytes) {
+  if (bytes.length > MAX_NOTE) throw new Malformed("it is no signed note");
   const stored = decode(bytes);
   const blank = stored.lastIndexOf("\n\n");
   const lines = stored.slice(blank + 2, -1).split("\n");
-  if (bytes.length > MAX_NOTE || CONTROLS.test(stored) || blank < 0 || !stored.endsWith("\n") || stored.length < blank + 3 || lines.length > 64)
+  if (CONTROLS.test(stored) || blank < 0 || !stored.endsWith("\n") || stored.length < blank + 3 || lines.length > 64)
     throw new Malformed("it is no signed note");
   const signatures = lines.map(line => {
     const match = SIGNATURE.exec(line);
@@ -282,7 +285,7 @@ function readManifest(text) {
     ["none", "range", "entity", "actor"].includes(value.complete) &&
     value.origin.slice(value.origin.lastIndexOf("/") + 1) === value.organization_id &&
     value.withheld.every(name => SECTIONS.includes(name)) &&
-    Object.values(value.filter).every(isTexts) &&
+    Object.entries(value.filter).every(([name, values]) => FILTER_NAME.test(name) && isTexts(values)) &&
     Object.entries(value.files).every(([name, digest]) => NAME.test(name) && isHash(digest)) &&
     formatManifest(value) === text;
   if (!good) throw new Malformed("it is no manifest of this format");
@@ -352,12 +355,15 @@ async function sectionIsSound(section, digest) {
 
 class Claim {
   constructor(manifest, result) {
-    Object.assign(this, {result, kind: manifest.complete, next: 1, first: 0, last: 0, outside: false, whose: ""});
+    Object.assign(this, {result, kind: manifest.complete, next: 1, first: 0, last: 0, outside: false, whose: null});
     if (this.kind === "none") return;
     const asked = manifest.filter[this.kind === "range" ? "seq" : this.kind] ?? [];
     const match = this.kind === "range" && asked.length === 1 ? POSITIONS.exec(asked[0]) : null;
     if (match) [this.next, this.first, this.last] = [Number(match[1]), Number(match[1]), Number(match[2] ?? match[1])];
-    else if (this.kind !== "range" && asked.length === 1) this.whose = asked[0];
+    else if (this.kind !== "range" && asked.length === 1 && asked[0].includes(":")) {
+      const colon = asked[0].indexOf(":"); // the first one parts type and id
+      this.whose = [asked[0].slice(0, colon), asked[0].slice(colon + 1)];
+    }
     if (Object.keys(manifest.filter).length !== 1 || !(this.last || this.whose)) {
       this.kind = "none";
       this.refuse("The package claims to be complete for what its filter does not ask for.");
@@ -374,7 +380,8 @@ class Claim {
       this.next = Math.max(this.next, seq + 1);
     } else if (this.kind !== "none") {
       const ordinal = header[`${this.kind}_seq`];
-      if (`${header[this.kind].type}:${header[this.kind].id}` !== this.whose)
+      const [type, id] = this.whose;
+      if (header[this.kind].type !== type || header[this.kind].id !== id)
         return this.refuse(`the package claims a history of one ${this.kind}, and this is of another.`, seq);
       if (ordinal !== this.next)
         this.refuse(`before it, records of the ${this.kind} are missing that the package claims to hold.`, seq);
@@ -451,7 +458,7 @@ class Records {
         header.entity.id !== header.organization_id) return;
     let said;
     try { said = parse(after.body); } catch { return; }
-    if (isShaped(said, {seq: COUNT, seq_end: COUNT, sections: LIST}) && said.seq_end < header.seq)
+    if (isShaped(said, {seq: COUNT, seq_end: COUNT, sections: isTexts}) && said.seq_end < header.seq)
       this.erasures.push([header.seq, said.seq, said.seq_end, said.sections]);
   }
 
@@ -609,6 +616,10 @@ function openArchive(bytes, result) {
   }
   if (!entries.length || Math.min(...entries.map(entry => entry.offset)) !== 0) {
     result.add("package_invalid", "This is no ZIP archive, or it is truncated or has something before or after it.");
+    return null;
+  }
+  if (entries.length > MAX_FILES) {
+    result.add("package_invalid", "The package holds more files than a package has.");
     return null;
   }
   const archive = new Map();
