@@ -19,6 +19,7 @@ from flasktrack.core.record import Event, Record
 from flasktrack.core.times import format_time, parse_time, utc_now
 from flasktrack.errors import ExportFailed
 from flasktrack.store.engine import writing
+from flasktrack.store.saved_filters import read_params
 from flasktrack.store.schema import export
 from flasktrack.store.writer import append
 
@@ -169,11 +170,13 @@ def _is(organization_id: str, export_id: str) -> Any:
 
 
 def _export(row: Row[Any]) -> Export:
-    """A row as it is; what somebody altered to no JSON gives no filter and no options, and says so."""
+    """A row as it is; what somebody altered to no filter, options or number gives none, and says so."""
     values = row._asdict()
     stored, options = values.pop("filter"), values.pop("options")
-    params, chosen = _object(stored), _object(options)
-    if params is None or chosen is None:
+    params, chosen = read_params(stored), _object(options)
+    numbers = all(isinstance(values[name], int) for name in ("records", "written"))
+    if params is None or chosen is None or not numbers:
+        values |= {} if numbers else {"records": 0, "written": 0}
         values |= {"status": FAILED, "problem": "This export's row was altered: what it selected can't be read."}
     elif values["status"] in UNDER_WAY and _silent(values["updated_at"]):
         values |= {"status": FAILED, "problem": "The process that wrote it ended without a word. Nothing was kept."}
@@ -192,7 +195,11 @@ def _object(text: Any) -> dict[str, Any] | None:
         found = orjson.loads(text)
     except (orjson.JSONDecodeError, TypeError):
         return None
-    return found if isinstance(found, dict) else None
+    known = isinstance(found, dict) and all(
+        isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+        for value in found.values()
+    )
+    return found if known else None
 
 
 def _json(value: Mapping[str, Any]) -> str:

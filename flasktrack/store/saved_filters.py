@@ -88,16 +88,25 @@ def find_filter(engine: Engine, organization_id: str, name: str, by: str) -> Sav
     return named[-1]
 
 
+def read_params(stored: Any) -> dict[str, list[str]] | None:
+    """A filter's parameters from the text that a row holds; None for one that somebody altered to what is none."""
+    try:
+        params = orjson.loads(stored)
+    except (orjson.JSONDecodeError, TypeError):
+        return None
+    sound = isinstance(params, dict) and all(
+        isinstance(values, list) and all(isinstance(value, str) for value in values) for values in params.values()
+    )
+    return params if sound else None
+
+
 def _is(organization_id: str, owner: str, name: str) -> Any:
     return (_row.organization_id == organization_id) & (_row.owner == owner) & (_row.name == name)
 
 
 def _saved(row: Row[Any]) -> SavedFilter | None:
     """A row; None for one that somebody altered to what is no filter."""
-    try:
-        params = orjson.loads(row.filter)
-    except (orjson.JSONDecodeError, TypeError):
-        return None
-    if not isinstance(params, dict):
+    params = read_params(row.filter)
+    if params is None:
         return None
     return SavedFilter(row.organization_id, row.owner, row.name, params, row.saved_at, row.saved_by)

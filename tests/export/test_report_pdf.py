@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from flasktrack.errors import ExportFailed
 from flasktrack.export import report_pdf
+from flasktrack.export.pdf_text import printed
 from flasktrack.export.report import SIGNATURE
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import initialize, open_engine
@@ -165,7 +166,7 @@ def test_a_text_that_looks_like_a_drawing_or_a_hash_is_text(lab: Engine, tmp_pat
     record(lab, event(1, reason="<svg 𒀀", entity_name="a" * 64))
     _, reader = pdf(lab, tmp_path)
     assert "<svg [U+12000]" in words(reader)
-    shown = report_pdf._each_text({"records": [{"rows": (("a" * 64,),), "hash": "a" * 64}]}, report_pdf.printed)
+    shown = report_pdf._each_text({"records": [{"rows": (("a" * 64,),), "hash": "a" * 64}]}, printed)
     assert shown["records"][0]["hash"] == "a" * 64
     assert "\u200b" in shown["records"][0]["rows"][0][0], "a long word must have places to break"
 

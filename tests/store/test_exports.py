@@ -90,7 +90,17 @@ def test_so_many_at_once_and_no_more(engine: Engine) -> None:
     assert "without a word" in str(dead.problem)
 
 
-@pytest.mark.parametrize("altered", [{"filter": "no JSON"}, {"filter": "[]"}, {"options": "7"}])
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"filter": "no JSON"},
+        {"filter": "[]"},
+        {"filter": '{"seq": 5}'},
+        {"filter": '{"text": [{}]}'},
+        {"options": "7"},
+        {"options": '{"columns": 5}'},
+    ],
+)
 def test_an_altered_row_says_so(engine: Engine, altered: dict[str, str]) -> None:
     begin_export(engine, asked())
     with writing(engine) as connection:

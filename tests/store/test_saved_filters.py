@@ -51,7 +51,7 @@ def test_a_name_that_is_none_is_refused(sqlite_engine: Engine, name: str) -> Non
     assert names(sqlite_engine, ANN) == []
 
 
-@pytest.mark.parametrize("altered", ["no JSON", "[]", "7"])
+@pytest.mark.parametrize("altered", ["no JSON", "[]", "7", '{"seq": 5}', '{"actor": [5]}'])
 def test_a_row_that_is_no_filter_any_more_is_none(sqlite_engine: Engine, altered: str) -> None:
     save_filter(sqlite_engine, NORTHWIND, "Deletions", DELETIONS, ANN, shared=True)
     with writing(sqlite_engine) as connection:
