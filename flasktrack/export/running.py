@@ -119,9 +119,11 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
     except BaseException as problem:
         status = CANCELLED if isinstance(problem, (ExportCancelled, KeyboardInterrupt)) else FAILED
         said = str(problem) if isinstance(problem, FlaskTrackError) else f"It was stopped ({type(problem).__name__})."
+        failed = False
         with suppress(DatabaseError), writing(engine) as connection:
-            settle_export(connection, export_id, status, problem=said)
-        shutil.rmtree(file.parent, ignore_errors=True)
+            failed = settle_export(connection, export_id, status, problem=said)
+        if failed:  # or another process has made the file
+            shutil.rmtree(file.parent, ignore_errors=True)
         raise
 
 
@@ -232,7 +234,8 @@ def _complete(engine: Engine, asked: Export, settings: Settings, result: ExportR
         with writing(engine) as connection:
             told = replace(asked, bytes=result.bytes, sha256=result.sha256)
             record = append_act(connection, asked.organization_id, "export", asked.requested_by, told, occurred_at=now)
-            settle_export(connection, asked.id, DONE, seq=record.seq, **values)
+            if not settle_export(connection, asked.id, DONE, seq=record.seq, **values):
+                raise ExportFailed("Another process has ended this export.", "Look at the page Exports.")
     except ChainBroken as problem:  # of all chains, one that was altered must be possible to take away
         with writing(engine) as connection:
             settle_export(connection, asked.id, DONE, problem=NOT_RECORDED.format(problem), **values)

@@ -100,13 +100,14 @@ def report_written(engine: Engine, export_id: str, written: int) -> bool:
     return row is not None and row.status == RUNNING
 
 
-def settle_export(connection: Connection, export_id: str, status: str, **values: Any) -> None:
-    """How an export ended, in the caller's write transaction; one that has ended already stays as it is."""
-    connection.execute(
+def settle_export(connection: Connection, export_id: str, status: str, **values: Any) -> bool:
+    """How an export ended, in the caller's write transaction; False where it had ended already, and stays as it is."""
+    settled = connection.execute(
         update(export)
         .where(export.c.id == export_id, export.c.status.in_(UNDER_WAY))
         .values(status=status, updated_at=format_time(utc_now()), **values)
     )
+    return settled.rowcount == 1
 
 
 def cancel_export(engine: Engine, organization_id: str, export_id: str) -> None:

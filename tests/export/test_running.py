@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, update
 
 from flasktrack.errors import ExportFailed, InvalidRecord
-from flasktrack.export import running
+from flasktrack.export import json_lines, running
 from flasktrack.export.exporting import export_records
 from flasktrack.export.running import (
     ExportCancelled,
@@ -150,6 +150,28 @@ def test_what_is_no_export_is_not_removed_with_the_exports(settings: Settings) -
         os.utime(place, (0, 0))
     remove_expired(settings)
     assert [found.name for found in settings.export_dir.iterdir()] == ["a-thesis"]
+
+
+def test_two_processes_that_write_one_export_make_one_file_and_one_record(
+    sqlite_engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, event(1))
+    asked = ask(sqlite_engine, settings)
+    write = json_lines.write
+
+    def other_first(*arguments: Any) -> None:
+        monkeypatch.setattr(json_lines, "write", write)
+        run(sqlite_engine, settings, asked)
+        write(*arguments)
+
+    monkeypatch.setattr(json_lines, "write", other_first)
+    with pytest.raises(ExportFailed, match="Another process"):
+        run(sqlite_engine, settings, asked)
+    (made,) = list_exports(sqlite_engine, NORTHWIND)
+    assert made.status == "done"
+    assert made.sha256 == sha256(Path(made.file).read_bytes()).hexdigest()
+    assert Ledger(sqlite_engine, NORTHWIND).newest() == made.seq == 2
 
 
 def test_a_file_that_cant_be_recorded_is_not_there(sqlite_engine: Engine, tmp_path: Path) -> None:
