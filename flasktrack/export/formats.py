@@ -26,7 +26,8 @@ class ExportFormat:
     """A format: its name on the command line, its title and what it is for on the page, and its files' ending.
 
     `module` is where its `write` is; `takes` are the options, of those that not every format takes, that it takes.
-    `of_nothing`: whether one says something where no record meets the filter, as a report does.
+    `of_nothing`: whether one says something where no record meets the filter, as a report does. `of_sealed`: whether
+    it takes records only up to the last checkpoint, since it proves them.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ExportFormat:
     module: str
     takes: frozenset[str] = frozenset()
     of_nothing: bool = False
+    of_sealed: bool = False
 
     def check(self, options: ExportOptions) -> None:
         """Raise ExportFailed where an option is given that this format does not take."""
@@ -87,6 +89,7 @@ FORMATS = {
             "For an inspector: signed, with proofs, and checkable by itself in a browser or with Python.",
             "flasktrack.export.evidence",
             frozenset({WITHHELD}),
+            of_sealed=True,
         ),
         ExportFormat(
             "pdf", "Report (PDF)", "pdf",

@@ -29,11 +29,16 @@ from flasktrack.store.exports import (
 )
 from flasktrack.store.organizations import check_time_zone
 from flasktrack.store.reader import Ledger
+from flasktrack.store.schema import audit_record
+from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.ui import address
 from flasktrack.ui.jobs import run_beside
+from flasktrack.ui.links import page_link
+from flasktrack.ui.registry import PAGES
 from flasktrack.ui.saved_filters import saved_filters
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count, literal
+from flasktrack.ui.verify_now import seal_first
 
 OPENED = "export"
 """The parameter that says which export the page shows in detail."""
@@ -62,8 +67,35 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
             on_click=_start, args=(context, counted, records, format_, options),
         )  # fmt: skip
     st.caption(format_.about)
+    if format_.of_sealed:
+        _offer_seal(context, counted, chosen)
     if refused := st.session_state.pop(_REFUSED, None):
         st.warning(literal(refused), icon=":material/warning:")
+
+
+def _offer_seal(context: Context, counted: RecordFilter, chosen: RecordFilter) -> None:
+    """Where some of the records are not sealed, say so before anything is begun, with the ways on."""
+    ledger = Ledger(context.engine, context.organization.id)
+    with context.engine.connect() as connection:
+        last = latest_checkpoint(connection, context.organization.id)
+    through = 0 if last is None else last.size
+    above = ledger.count(*counted.conditions(), audit_record.c.seq > through)
+    if not above:
+        return
+    covered = f"the last checkpoint, which covers positions 1 to {through:,}" if through else "any checkpoint"
+    st.info(
+        f"{count(above, 'record')} {'lies' if above == 1 else 'lie'} above {covered}: nothing proves "
+        f"{'it' if above == 1 else 'them'} yet.",
+        icon=":material/lock_open:",
+    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if through >= (chosen.seq_first or 1):
+            only = f"{chosen.seq_first or ''}-{through}"
+            page_link(context, "exports", "Only what is sealed", keep_filter=True, seq=only)
+        if context.role in PAGES["integrity"].roles:
+            seal_first(context)
+        else:
+            st.caption("A QA lead can seal them, on the page Integrity.")
 
 
 def _options(context: Context, format_: ExportFormat) -> ExportOptions:

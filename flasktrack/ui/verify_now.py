@@ -67,6 +67,17 @@ def verify_now(context: Context) -> None:
         st.error(f"That could not be done: {literal(job.problem)}", icon=":material/error:")
 
 
+def seal_first(context: Context) -> None:
+    """Draw a button that seals, or the progress of the job that runs; its end draws the page anew."""
+    job = _running().get(context)
+    if job is not None and job.running:
+        st.fragment(_progress, run_every=_EVERY)(job)
+        return
+    st.button("Seal now", icon=":material/lock:", on_click=_running().start, args=(context, "checkpoint"))
+    if job is not None and job.problem is not None:
+        st.error(f"That could not be done: {literal(job.problem)}", icon=":material/error:")
+
+
 def _progress(job: Job) -> None:
     if not job.running:
         st.rerun()

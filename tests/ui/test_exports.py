@@ -104,6 +104,23 @@ def test_the_file_holds_exactly_what_was_announced(open_app: OpenApp, sample_lab
     engine.dispose()
 
 
+def test_what_is_not_sealed_is_told_before_a_package_is_begun_and_can_be_sealed_or_left_out(
+    open_app: OpenApp, small_url: str
+) -> None:
+    app = open_app(small_url, "exports", org=SMALL, role="qa-lead")
+    app.test.button_group("export_format").set_value("evidence").run()
+    assert "10 records lie above any checkpoint: nothing proves them yet." in app.text
+    app.click("Seal now")
+    app.wait_for("Seal now")
+    assert "above the last checkpoint, which covers positions 1 to 10" in app.text  # who sealed it is on record
+    app.click_link("Only what is sealed")
+    assert app.params["seq"] == ["-10"]
+    assert "nothing proves" not in app.text
+    reviewer = open_app(small_url, "exports", org=SMALL, role="compliance-reviewer")
+    reviewer.test.button_group("export_format").set_value("evidence").run()
+    assert "Seal now" not in reviewer.buttons
+
+
 def test_each_export_and_each_download_is_a_record(open_app: OpenApp, small_url: str, engine: Engine) -> None:
     app = open_app(small_url, "exports", org=SMALL, role="compliance-reviewer", seq="1-4")
     export(app)
