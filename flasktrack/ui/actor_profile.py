@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from flasktrack.core.display import display
-from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.filter import MAX_VALUES, RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.week_hours import other_hours
 from flasktrack.ui.activity_figures import (
@@ -129,10 +129,12 @@ def _on_behalf(
     """Acts of a machine for others, or of others for a person: how many, in words, and what selects them."""
     if person:
         narrower = replace(chosen, actors=(), on_behalf_of=(str(actor_name(actor)),))
-        return ask(context, Questions.totals, narrower).records, "by machines for them", narrower
+        return ask(context, Questions.totals, narrower).records, "on their behalf", narrower
     found = ask(context, Questions.counts, chosen, "on_behalf_of").dropna(subset=["on_behalf_of"])
-    narrower = replace(chosen, on_behalf_of=tuple(found["on_behalf_of"].head(RANKED)))
-    return int(found["records"].head(RANKED).sum()), "on behalf of others", narrower
+    most = found.head(MAX_VALUES)
+    narrower = replace(chosen, on_behalf_of=tuple(most["on_behalf_of"]))
+    busiest = f"on behalf of the {MAX_VALUES} busiest" if len(found) > MAX_VALUES else "on behalf of others"
+    return int(most["records"].sum()), busiest, narrower
 
 
 def _leading(number: int, words: str, chosen: RecordFilter, narrower: RecordFilter) -> None:

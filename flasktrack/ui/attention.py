@@ -52,9 +52,9 @@ def draw_attention(context: Context, chosen: RecordFilter) -> None:
             st.error(literal(in_force.problem), icon=":material/error:")
         for place, hit in enumerate(found.hits[:PANEL_HITS]):
             look = ATTENTION[hit.severity]
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.markdown(f":{look.colour}[{look.icon} {look.word}]", width=90)
-                st.caption(RULES[hit.rule].title, width=240)
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+                st.markdown(f":{look.colour}[{look.icon} {look.word}]", width=80)
+                st.caption(RULES[hit.rule].title, width=160)
                 page_link(
                     context, "attention", hit.why, place=f"panel_{place}", first=hit.rule, **period, **of_hit(hit)
                 )
@@ -83,7 +83,7 @@ def covered(context: Context, found: Attention) -> str:
     """Which records the rules looked at."""
     span = found.span
     if span.begins is None or span.ends is None:
-        return "nothing was recorded in this period"
+        return "no record in this period"
     when = f"recorded from {minute(span.begins, context.zone)} to {minute(span.ends, context.zone)}"
     return f"{count(span.records, 'record')}, {when}"
 

@@ -74,7 +74,7 @@ def _table(context: Context, in_force: InForce, names: list[str]) -> None:
 def _rule(context: Context, in_force: InForce, rule: Rule) -> None:
     """One rule: what it looks for, why, where that is asked for, and its thresholds."""
     st.markdown(f"**{literal(rule.title)}** `{rule.name}`")
-    st.text(f"Looks for {rule.looks_for}. {rule.why}")
+    st.markdown(f"Looks for {rule.looks_for}. {rule.why}")
     st.table(
         pd.DataFrame(
             [(f"{one.source}, {one.clause}", one.says) for one in rule.citations], columns=["Where", "asks for"]

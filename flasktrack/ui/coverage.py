@@ -11,6 +11,7 @@ from flasktrack.store.verifications import Verification
 from flasktrack.ui.figures import palette, plotly_text, template, whole_numbers
 
 _LANES = {"records": 0, "findings": 1}
+_GONE = "gone"
 _SEALED, _CHECKED, _ERROR, _WARNING = "#2e8b57", "#c9a227", "#c0392b", "#c77700"
 
 
@@ -25,12 +26,9 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
         ("checked, not sealed", max(done.first_seq, done.sealed + 1), done.last_seq, _CHECKED),
         ("not checked", done.last_seq + 1, size, colours.plain),
     ]
-    spans += [
-        ("gone", finding.seq, finding.seq_end, _ERROR)
-        for finding in findings
-        if finding.code in ("record_missing", "chain_truncated") or finding.seq > size
-    ]
-    heading = ["Where in the chain"]
+    gone = _gone(findings, size)
+    spans += [(_GONE, first, last, _ERROR) for first, last in gone]
+    numbers: dict[str, int] = {}  # of records by what they are, where a stretch is of positions
     for name, first, last, colour in spans:
         if last >= first:
             figure.add_bar(
@@ -44,7 +42,11 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
                 hovertext=[f"{first:,} to {last:,}: {name}"],
                 customdata=[[first]],
             )
-            heading.append(f'<span style="color:{colour}">■</span> {name} {last - first + 1:,}')  # fmt: skip
+            lacking = 0 if name == _GONE else sum(max(0, min(last, b) - max(first, a) + 1) for a, b in gone)
+            numbers[name] = numbers.get(name, 0) + last - first + 1 - lacking
+    of = {name: colour for name, _, _, colour in spans}
+    heading = ["Where in the chain"]
+    heading += [f'<span style="color:{of[name]}">■</span> {name} {number:,}' for name, number in numbers.items()]
     for severity, symbol, colour in (
         (ERROR, "x", _ERROR),
         (WARNING, "triangle-up", _WARNING),
@@ -68,3 +70,15 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
         yaxis={"tickvals": list(_LANES.values()), "ticktext": list(_LANES), "range": [-0.5, 1.5], "title_text": None},
     )
     return figure
+
+
+def _gone(findings: Sequence[Finding], size: int) -> list[tuple[int, int]]:
+    """From where to where records are gone; several findings may say so of the same ones."""
+    gone: list[tuple[int, int]] = []
+    for finding in sorted(findings, key=lambda finding: finding.seq):
+        if finding.code in ("record_missing", "chain_truncated") or finding.seq > size:
+            if gone and finding.seq <= gone[-1][1]:
+                gone[-1] = (gone[-1][0], max(gone[-1][1], finding.seq_end))
+            else:
+                gone.append((finding.seq, finding.seq_end))
+    return gone

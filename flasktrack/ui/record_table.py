@@ -21,6 +21,7 @@ from flasktrack.ui.loaders import ask
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
+from flasktrack.ui.standing import nothing_recorded
 from flasktrack.ui.text import count
 from flasktrack.ui.times import local, short
 from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
@@ -120,7 +121,7 @@ def _nothing(context: Context, chosen: RecordFilter, before: int | None) -> None
         st.info("There are no such records at lower positions.", icon=":material/info:")
         st.button("Newest", on_click=address.write, kwargs={"before": None})
     elif chosen.is_empty:
-        st.info("No record yet: this organization's history is empty.", icon=":material/info:")
+        st.info(nothing_recorded(context), icon=":material/info:")
     else:
         st.info("No record meets the filter. Widen it, or clear it above.", icon=":material/info:")
 
@@ -130,12 +131,16 @@ def _pager(
 ) -> None:
     """Where this page stands among all records that the filter selects, and the ways to its neighbours."""
     first, last = page[0].record.seq, page[-1].record.seq
-    total = ask(context, Questions.totals, chosen).records
     above = _above(context, chosen, first) if address.value("before") else 0
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    if context.standing.complete:
+        total = ask(context, Questions.totals, chosen).records
         place = f"{above + 1:,} to {above + len(page):,} of " if total > 1 else ""
-        st.text(f"{place}{count(total, 'record')}, by position, newest first; each was checked as it was read")
-        if above:
+        said = f"{place}{count(total, 'record')}"
+    else:  # what is counted so far may be less than what is listed
+        said = f"{count(len(page), 'record')}{' (there are more)' if more else ''}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.text(f"{said}, by position, newest first; each was checked as it was read")
+        if above or (address.value("before") and not context.standing.complete):
             st.button("Newest", type="tertiary", on_click=address.write, kwargs={"before": None})
             st.button("Newer", type="tertiary", on_click=_newer, args=(chosen, ledger, first))
         if more:
@@ -169,16 +174,16 @@ def _table(context: Context, page: Sequence[CheckedRecord], *, narrow: bool) -> 
         column_order=_NARROW if narrow else None,
         column_config={
             "seq": column.NumberColumn("Position", format="localized", width=70),
-            "check": column.TextColumn("Check", width=50, help="Whether its content still gives its hash."),
-            "time": column.TextColumn("Occurred", help=f"In {context.zone.key}", width=145),
-            "delay": column.TextColumn("Delay", width=60, help="How long after the act it was recorded."),
-            "actor": column.TextColumn("Actor", width=130),
+            "check": column.TextColumn("Check", width=48, help="Whether its content still gives its hash."),
+            "time": column.TextColumn("Occurred", help=f"In {context.zone.key}", width=130),
+            "delay": column.TextColumn("Delay", width=52, help="How long after the act it was recorded."),
+            "actor": column.TextColumn("Actor", width=125),
             "actor_type": column.TextColumn("Actor type", width=75),
-            "action": column.TextColumn("Action", width=75),
+            "action": column.TextColumn("Action", width=72),
             "entity_type": column.TextColumn("Entity type", width=90),
-            "entity": column.TextColumn("Entity", width=150),
-            "outcome": column.TextColumn("Outcome", width=70),
-            "reason": column.TextColumn("Reason", width=100),
+            "entity": column.TextColumn("Entity", width=140),
+            "outcome": column.TextColumn("Outcome", width=66),
+            "reason": column.TextColumn("Reason", width=94),
         },
     )
 

@@ -41,7 +41,7 @@ def _switcher(context: Context) -> None:
             color="gray",
             help="There is no sign-in yet: anybody at this machine may choose.",
         )
-        names = {organization.id: f"{organization.name} ({organization.id})" for organization in context.organizations}
+        names = {one.id: one.name if one.name == one.id else f"{one.name} ({one.id})" for one in context.organizations}
         _select("Organization", address.ORGANIZATION, names, context.organization.id)
         _select("Role", address.ROLE, {str(role): role.title for role in Role}, str(context.role))
 

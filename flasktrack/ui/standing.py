@@ -29,20 +29,32 @@ def draw_standing(context: Context) -> None:
         )
 
 
+def nothing_recorded(context: Context) -> str:
+    """What to say where nothing is found and no filter asked for less, as markdown: what the reader can do next."""
+    if not context.standing.complete:
+        return "Nothing is counted yet: this page fills as soon as records are taken in."
+    return (
+        "No record yet: this organization's history is empty. Bring events in by `python -m flasktrack import`, or let "
+        "an application record what it changes (docs/capture.md)."
+    )
+
+
 def _progress(context: Context) -> None:
     standing = keep_up(context)
-    if standing.complete or standing.problem is not None:
+    begun = standing.state.records and not context.standing.state.records
+    if standing.complete or begun or standing.problem is not None:
         st.rerun()
     st.progress(_share(standing))
-    st.caption(_said(standing))
+    st.caption(_said(context.standing, standing))
 
 
 def _share(standing: Standing) -> float:
     return min(1.0, standing.state.last_seq / standing.newest) if standing.newest else 0.0
 
 
-def _said(standing: Standing) -> str:
+def _said(drawn: Standing, standing: Standing) -> str:
+    """`drawn` is where the copy stood when the page was drawn, which is drawn anew once everything is taken in."""
     return (
-        f"Figures count {standing.state.records:,} records so far; those up to position {standing.newest:,} "
-        "are being checked and taken in."
+        f"Figures count {drawn.state.records:,} records so far; by now {standing.state.records:,} are checked and "
+        f"taken in, of those up to position {standing.newest:,}."
     )

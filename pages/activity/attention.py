@@ -21,6 +21,7 @@ from flasktrack.ui.page import open_page
 from flasktrack.ui.record_table import records
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.session import Context
+from flasktrack.ui.standing import nothing_recorded
 from flasktrack.ui.text import count, literal
 from flasktrack.ui.theme import ATTENTION
 
@@ -49,9 +50,7 @@ def main() -> None:
         st.caption(found.note)
     if not found.span.records:
         empty = not (since or until)
-        advice = (
-            "No record yet: this organization's history is empty." if empty else "Nothing was recorded in this period."
-        )
+        advice = nothing_recorded(context) if empty else "Nothing was recorded in this period."
         st.info(advice, icon=":material/info:")
         return
     first = address.choice("first", ("", *RULES), "")
@@ -71,6 +70,8 @@ def _moment(context: Context, name: str) -> datetime | None:
 def _sentence(context: Context, found: Attention) -> str:
     """What there is to look at, in one line."""
     if not found.total:
+        if not context.standing.complete:  # to have looked at a part is no all-clear
+            return f"Nothing out of the ordinary so far, and not everything is looked at ({covered(context, found)})."
         return f"Nothing out of the ordinary ({covered(context, found)})."
     rules = sum(answer.total > 0 for answer in found.answers.values())
     return f"{count(found.total, 'thing')} to look at, found by {count(rules, 'rule')} ({covered(context, found)})."

@@ -18,6 +18,7 @@ from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import pair
+from flasktrack.ui.standing import nothing_recorded
 from flasktrack.ui.text import count, literal
 from flasktrack.ui.times import minutes
 
@@ -48,9 +49,7 @@ def _find(context: Context, chosen: RecordFilter) -> None:
     if found.empty:
         line.text("No entity is found.")
         empty = not words and not related and chosen.is_empty
-        advice = (
-            "No record yet: this organization's history is empty." if empty else "Try fewer words, or a wider filter."
-        )
+        advice = nothing_recorded(context) if empty else "Try fewer words, or a wider filter."
         st.info(advice, icon=":material/info:")
         return
     line.text(_sentence(context, chosen, len(found), searched=bool(words or related)))

@@ -88,7 +88,7 @@ def test_each_point_of_an_actors_figures_leads_to_exactly_its_records(
     ("actor", "words", "parameter"),
     [
         ("user:u-32", "off-hours", "hours"),
-        ("user:u-32", "by machines for them", "on_behalf_of"),
+        ("user:u-32", "on their behalf", "on_behalf_of"),
         ("api_key:key_eln", "on behalf of others", "on_behalf_of"),
         ("api_key:key_eln", "failed or denied", "outcome"),
     ],

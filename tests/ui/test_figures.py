@@ -167,6 +167,7 @@ def test_the_coverage_shows_where_records_are_gone_in_a_colour_of_its_own() -> N
     found = (
         Finding("record_missing", "lab", 40, 45, "Gone."),
         Finding("chain_truncated", "lab", 101, 120, "Cut off."),
+        Finding("head_mismatch", "lab", 101, 120, "Cut off."),
         finding("record_modified", 50),
     )
     figure = coverage(verification(100, *found), 100, found, dark=False)
@@ -175,7 +176,8 @@ def test_the_coverage_shows_where_records_are_gone_in_a_colour_of_its_own() -> N
     (colour,) = {trace.marker.color for trace in figure.data if trace.type == "bar" and "gone" in trace.hovertext[0]}
     assert stretches(figure, colour) == gone  # nothing else is drawn in it
     assert figure.layout.xaxis.range[1] >= 120
-    assert "gone 6" in figure.layout.title.text
+    assert "checked, not sealed 94" in figure.layout.title.text
+    assert figure.layout.title.text.endswith("gone 26")
 
 
 def figures_of(text: str, *, dark: bool) -> list[go.Figure]:

@@ -30,7 +30,12 @@ def test_a_page_says_that_it_does_not_count_everything_yet(
     monkeypatch.setattr(following, "AT_ONCE", 0)
     app = open_app(small_url, org="small-lab")
     assert "Figures count 0 records so far" in app.text
+    assert app.counted > 0  # what the table lists, not what is counted
     assert app.errors == []
+    for page in ("attention", "entities"):
+        said = open_app(small_url, page, org="small-lab").text
+        assert "is empty" not in said, page
+        assert "Nothing is counted yet" in said, page
     may_go_on.set()
     assert done.wait(60)
     app.run()

@@ -88,7 +88,7 @@ def self_approvals(look: Look, set_: Values) -> Found:
     for row in rows:
         why = (
             f"{named(row)} used {row.action} on {row.entity_type} {shortened(row.entity_id)} (record {row.seq:,}), "
-            f"which only they had changed since it was last approved (record {row.own:,})."
+            f"which they alone had changed (record {row.own:,})."
         )
         hits.append(look.hit_on("self_approval", HIGH, why, [row]))
     return gravest(hits, note=only_newest(rows))
