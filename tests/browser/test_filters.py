@@ -9,7 +9,17 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.app import MILLISECONDS, choose, counted, figure, open_page, params, settle, wait_for_parameter
+from tests.browser.app import (
+    MILLISECONDS,
+    choose,
+    click_row,
+    counted,
+    figure,
+    open_page,
+    params,
+    settle,
+    wait_for_parameter,
+)
 
 LAST_7_DAYS, LAST_MONTH = "Last 7 days", "Last month"
 HERE = "alpenrand-bioanalytik"
@@ -79,8 +89,9 @@ def test_a_chip_that_was_dropped_does_not_come_back_with_the_next_change(app_ser
 
 def test_a_link_from_one_history_to_another_takes_the_address_along(app_server: str, page: Page) -> None:
     """Address and page agree after a link within a page, after going back, and when the address is opened anew."""
-    open_page(page, f"{app_server}/entities?org={HERE}&entity=protocol:SOP-114")
-    figure(page, "link_Related-to-it").get_by_role("button").click()
+    open_page(page, f"{app_server}/entities?org={HERE}&entity=protocol:SOP-114&view=relations")
+    page.get_by_text("The same as a table").click()
+    click_row(page, "neighbours")
     page.wait_for_url(lambda url: "SOP-114" not in url, timeout=MILLISECONDS)
     settle(page)
     (entity,) = params(page)["entity"]
@@ -89,6 +100,6 @@ def test_a_link_from_one_history_to_another_takes_the_address_along(app_server: 
     page.reload()
     expect(heading).to_be_visible(timeout=MILLISECONDS)
     settle(page)
-    assert params(page) == {"org": [HERE], "entity": [entity]}
+    assert params(page) == {"org": [HERE], "entity": [entity], "view": ["relations"]}
     page.get_by_test_id("stSidebar").get_by_role("button", name="Entities").click()
     expect(heading).to_be_visible()  # the filter is kept, and with it the entity
