@@ -61,10 +61,7 @@ def verify_now(context: Context) -> None:
             "Seal now", icon=":material/lock:", on_click=_running().start, args=(context, "checkpoint"),
             help="Verifies what is new, and signs a checkpoint over everything that there is.",
         )  # fmt: skip
-    if job is not None and job.cancelled:
-        st.info("That was cancelled; nothing of it was kept.", icon=":material/info:")
-    elif job is not None and job.problem is not None:
-        st.error(f"That could not be done: {literal(job.problem)}", icon=":material/error:")
+    _tell_end(job)
 
 
 def seal_first(context: Context) -> None:
@@ -74,7 +71,14 @@ def seal_first(context: Context) -> None:
         st.fragment(_progress, run_every=_EVERY)(job)
         return
     st.button("Seal now", icon=":material/lock:", on_click=_running().start, args=(context, "checkpoint"))
-    if job is not None and job.problem is not None:
+    _tell_end(job)
+
+
+def _tell_end(job: Job | None) -> None:
+    """Say where the last job did not do what it was to do."""
+    if job is not None and job.cancelled:
+        st.info("That was cancelled; nothing of it was kept.", icon=":material/info:")
+    elif job is not None and job.problem is not None:
         st.error(f"That could not be done: {literal(job.problem)}", icon=":material/error:")
 
 
