@@ -19,6 +19,7 @@ from flasktrack.cli_common import answer as _answer
 from flasktrack.cli_common import database as _database
 from flasktrack.cli_export import add_export_commands
 from flasktrack.cli_keys import add_key_commands
+from flasktrack.cli_members import add_member_commands
 from flasktrack.cli_package import add_package_commands
 from flasktrack.cli_timestamp import add_timestamp_commands
 from flasktrack.cli_witness import add_witness_commands
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("--time-zone", metavar="ZONE", help="of an organization that is new; default UTC")
 
     add_key_commands(commands, common)
+    add_member_commands(commands, common)
     add_witness_commands(commands, common)
     add_timestamp_commands(commands, common)
 

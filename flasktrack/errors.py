@@ -34,6 +34,14 @@ class UnknownOrganization(FlaskTrackError):
     """The database holds no such organization."""
 
 
+class NotPermitted(FlaskTrackError):
+    """Something that the roles of whoever asks do not let them do; nothing was done."""
+
+
+class MemberRefused(FlaskTrackError):
+    """A change of a member that was not made; nothing was written."""
+
+
 class RecordConflict(FlaskTrackError):
     """A record_id that already stands for a record with other content; `index` is the event's place in its batch."""
 

@@ -157,6 +157,16 @@ def list_erasures(connection: Connection, organization_id: str) -> list[Erasure]
     return sorted((one for one in told if one is not None), key=lambda one: one.seq)
 
 
+def newest_of_entity(
+    connection: Connection, organization_id: str, entity_type: str, entity_id: str
+) -> CheckedRecord | None:
+    """The newest record of an entity, by its count of acts: ordered by seq, SQLite may read every record before it."""
+    columns = audit_record.c
+    mine = _with_neighbours(organization_id).where(columns.entity_type == entity_type, columns.entity_id == entity_id)
+    row = connection.execute(mine.order_by(columns.entity_seq.desc()).limit(1)).first()
+    return None if row is None else _checked_record(row)
+
+
 def read_newest(connection: Connection, organization_id: str) -> tuple[Record, bool] | None:
     """The newest record, and whether its own fields give its hash; None where there is none."""
     row = connection.execute(_newest_first(organization_id)).one_or_none()

@@ -9,6 +9,7 @@
          +--1:n-- verification                           (what was checked, and found)
          +--1:n-- export, saved_filter                   (what left, or is being written; filters by name)
          +--1:n-- organization_setting                   (what is set, and which record says so)
+         +--1:n-- member                                 (who belongs to it, as what, and which record says so)
 
 There are no foreign keys between them: the verification has to read whatever an insider left behind, and a
 constraint that an insider can drop proves nothing. What guards appends is the head row and two unique constraints.
@@ -192,6 +193,19 @@ organization_setting = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
     Column("seq", Position, nullable=False),
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # A JSON list of roles' names.
+    Column("roles", Text, nullable=False),
+    Column("seq", Position, nullable=False),
+    # A person's organizations, which are asked for at every click.
+    Index("ix_member_subject", "subject"),
 )
 
 export = Table(

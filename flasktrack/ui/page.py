@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from flasktrack.errors import FlaskTrackError
+from flasktrack.errors import NotPermitted
 from flasktrack.ui.links import CURRENT_PAGE
 from flasktrack.ui.registry import PAGES, pages_for
 from flasktrack.ui.session import Context, current
@@ -12,10 +12,6 @@ from flasktrack.ui.standing import draw_standing
 from flasktrack.ui.text import literal
 from flasktrack.ui.theme import badge
 from flasktrack.ui.verdict import chain_verdict
-
-
-class NotPermitted(FlaskTrackError):
-    """A page that this role may not open."""
 
 
 def open_page(key: str) -> Context:

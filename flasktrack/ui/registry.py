@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from flasktrack.access.roles import Role
 
-EVERYBODY = frozenset(Role)
+EVERYBODY = frozenset({Role.LAB_MANAGER, Role.COMPLIANCE_REVIEWER, Role.QA_LEAD})
 REVIEWERS = frozenset({Role.COMPLIANCE_REVIEWER, Role.QA_LEAD})
 QUALITY = frozenset({Role.QA_LEAD})
 
@@ -47,3 +47,7 @@ PAGES = {
 def pages_for(role: Role) -> list[PageEntry]:
     """The pages that a role may open, in their order."""
     return [page for page in PAGES.values() if role in page.roles]
+
+
+ROLES_WITH_PAGES = tuple(role for role in Role if pages_for(role))
+"""What the demo's switcher offers."""

@@ -6,9 +6,8 @@ from itertools import groupby
 
 import streamlit as st
 
-from flasktrack.access.roles import Role
 from flasktrack.ui import address
-from flasktrack.ui.registry import pages_for
+from flasktrack.ui.registry import ROLES_WITH_PAGES, pages_for
 from flasktrack.ui.session import Context
 
 
@@ -43,7 +42,7 @@ def _switcher(context: Context) -> None:
         )
         names = {one.id: one.name if one.name == one.id else f"{one.name} ({one.id})" for one in context.organizations}
         _select("Organization", address.ORGANIZATION, names, context.organization.id)
-        _select("Role", address.ROLE, {str(role): role.title for role in Role}, str(context.role))
+        _select("Role", address.ROLE, {str(role): role.title for role in ROLES_WITH_PAGES}, str(context.role))
 
 
 def _select(label: str, parameter: str, options: dict[str, str], chosen: str) -> None:
