@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from flasktrack.cli_common import NOBODY, SOUND, actor, add_progress, answer, database, progress_report, say
+from flasktrack.cli_common import (
+    SOUND,
+    actor,
+    add_progress,
+    answer,
+    complain,
+    database,
+    operating_system_user,
+    progress_report,
+    say,
+)
 from flasktrack.core.record import SECTIONS
 from flasktrack.errors import ExportFailed, InvalidFilter
 from flasktrack.export.formats import FORMATS
@@ -40,7 +49,10 @@ def add_export_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     export.add_argument("--columns", metavar="NAME,...", type=_names, default=(), help="default: all")
     export.add_argument("--time-zone", metavar="ZONE", help="of the times; default: the organization's")
     export.add_argument("--withhold", metavar="NAME,...", type=_names, default=(), help="before, after, context")
-    export.add_argument("--by", metavar="TYPE:ID", type=actor, default=NOBODY, help="who asks for it")
+    export.add_argument(
+        "--by", metavar="TYPE:ID", type=actor,
+        help="who asks for it; default: the user of this computer, or automation:schedule with --every",
+    )  # fmt: skip
     export.add_argument("--saved", metavar="NAME", help="a filter that was saved on the page Exports")
     export.add_argument("--every", metavar="TIME", help="again and again what is new, such as 1d, until it is stopped")
     add_progress(export)
@@ -64,26 +76,36 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from flasktrack.export.exporting import export_records
+    from flasktrack.export.exporting import ExportResult, export_records
     from flasktrack.export.running import record_export
+    from flasktrack.seal.schedule import BY
 
+    options.by = options.by or (BY if options.every else operating_system_user())
     if options.every:
         return _export_on_schedule(options)
     if options.output is None:
         raise ExportFailed("Where to is not said.", "Give --output FILE, or --every TIME --to DIR.")
     with database(options) as engine, progress_report(options.progress) as progress:
         chosen, asked = _asked(engine, options)
-        on_record = partial(record_export, engine, options.organization, options.format, asked)
+        problem: str | None = None
+
+        def keep(written: ExportResult) -> None:
+            nonlocal problem
+            problem = record_export(engine, options.organization, options.format, asked, written)
+
         result = export_records(
             engine, options.organization, chosen, options.format, options.output, options=asked, progress=progress,
-            keep=None if options.by == NOBODY else on_record,
+            keep=keep,
         )  # fmt: skip
+    if problem is not None:
+        complain(problem)
     document = {
         "organization_id": options.organization,
         "format": options.format,
         "output": str(result.path),
         "records": result.records,
         "sha256": result.sha256,
+        "recorded": problem is None,
     }
     answer(options, document, f"{result.records:,} records written to {result.path} (SHA-256 {result.sha256})")
     return SOUND
@@ -101,8 +123,7 @@ def _export_on_schedule(options: argparse.Namespace) -> int:
         )
     with database(options) as engine, stopped_by_signals() as stop:
         chosen, asked = _asked(engine, options)
-        by = None if options.by == NOBODY else options.by
-        schedule = Schedule(options.organization, options.saved, chosen, options.format, asked, Path(folder), by)
+        schedule = Schedule(options.organization, options.saved, chosen, options.format, asked, Path(folder))
         run_export_schedule(engine, schedule, parse_duration(options.every), report=say, stop=stop)
     return SOUND
 

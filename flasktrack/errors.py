@@ -58,6 +58,10 @@ class DatabaseError(FlaskTrackError):
     """The database can't be reached, read or written."""
 
 
+class DatabaseReadOnly(DatabaseError):
+    """The database can be read here, and not written: a copy, a replica, or a user without the right to."""
+
+
 class SchemaError(DatabaseError):
     """The database is not FlaskTrack's, or its schema is of another version."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import sqlite3
 import subprocess
 import sys
@@ -66,6 +67,13 @@ def test_init_import_verify_export_in_a_row(run: Any, events: Path, tmp_path: Pa
     assert json.loads(out)["records"] == 1
     (line,) = target.read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["seq"] == 2
+    assert json.loads(out)["recorded"] is True
+    told = tmp_path / "told.jsonl"
+    assert run("export", "--organization", "acme", "--format", "jsonl", "--output", str(told), "--seq", "3")[0] == 0
+    act = json.loads(told.read_text(encoding="utf-8"))
+    assert (act["action"], act["actor"]["type"], act["actor"]["id"]) == (
+        "export", "user", pwd.getpwuid(os.getuid()).pw_name,
+    )  # fmt: skip
 
 
 def test_running_the_same_file_again_adds_nothing(run: Any, events: Path) -> None:

@@ -7,8 +7,8 @@ other files are made from that. Each line is checked as it is written by the sam
 
 from __future__ import annotations
 
-import base64
 import zipfile
+from binascii import b2a_base64
 from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
@@ -144,7 +144,7 @@ def record_line(checked: CheckedRecord, proof: list[bytes], withheld: list[str])
     sections = ",".join(
         f'"{name}":{_section(None if name in withheld else getattr(checked, name))}' for name in SECTIONS
     )
-    hashes = ",".join(f'"{base64.b64encode(item).decode()}"' for item in proof)
+    hashes = ",".join(f'"{b2a_base64(item, newline=False).decode()}"' for item in proof)
     header = record_header(checked.record).decode()
     line = f'{{"header":{header},"hash":"{checked.record.hash.hex()}",{sections},"proof":[{hashes}]}}\n'
     return line.replace("<", "\\u003c").encode()
@@ -153,7 +153,7 @@ def record_line(checked: CheckedRecord, proof: list[bytes], withheld: list[str])
 def _section(section: Section | None) -> str:
     if section is None:
         return "null"
-    return orjson.dumps({"salt": base64.b64encode(section.salt).decode(), "body": section.body}).decode()
+    return orjson.dumps({"salt": b2a_base64(section.salt, newline=False).decode(), "body": section.body}).decode()
 
 
 # The archive

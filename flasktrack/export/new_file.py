@@ -5,24 +5,31 @@
     file.sha256                                     # "deletions.csv" is there now, and on the disk
 
 It is written under another name in the same folder, synchronized, and then linked to its own name, which fails if a
-file of that name has appeared meanwhile. Whatever ends the block early (an error, Ctrl-C) removes it.
+file of that name has appeared meanwhile. Whatever ends the block early (an error, Ctrl-C) removes it; what a killed
+process or a power cut left is removed when the folder is next used. A file that is being written is locked, and so
+told from one that was left.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from flasktrack.errors import ExportFailed
 from flasktrack.store.durable import synchronize_folder
 
 _BUFFER = 1024 * 1024
+_UNFINISHED = re.compile(r"\.flasktrack-[0-9a-f]{16}\.unfinished")
+_LEFT = timedelta(hours=1)  # a file is young for a moment before it is locked, and some file systems lock nothing
 
 
 class NewFile:
@@ -118,11 +125,13 @@ def new_file(path: Path) -> Iterator[NewFile]:
     _check_free(path)
     unfinished = path.parent / f".flasktrack-{secrets.token_hex(8)}.unfinished"
     try:
+        remove_unfinished(path.parent)
         stream = unfinished.open("xb", buffering=_BUFFER)
     except OSError as problem:
         raise _cannot_write(path, problem) from None
     try:
         try:
+            _is_mine(stream)
             file = NewFile(path, stream)
             yield file
             file.synchronize()
@@ -132,6 +141,34 @@ def new_file(path: Path) -> Iterator[NewFile]:
         _publish(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path, older_than: timedelta = _LEFT) -> None:
+    """Remove what killed processes left half-written in a folder, and nothing that one is writing. Raises OSError."""
+    newest = time.time() - older_than.total_seconds()
+    with os.scandir(folder) as entries:
+        found = [entry for entry in entries if _UNFINISHED.fullmatch(entry.name)]
+    for entry in found:
+        with suppress(OSError):  # another process was faster, or it is another user's
+            if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime <= newest:
+                with Path(entry.path).open("rb") as left:
+                    if _is_mine(left):
+                        Path(entry.path).unlink()
+
+
+def _is_mine(file: IO[bytes]) -> bool:
+    """Lock a file for as long as it is open; False where another process has it. Where nothing locks, all are mine."""
+    if os.name != "posix":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def _check_free(path: Path) -> None:

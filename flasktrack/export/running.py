@@ -22,9 +22,10 @@ from typing import Self
 from sqlalchemy import Engine
 
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import ChainBroken, DatabaseError, ExportFailed, FlaskTrackError
+from flasktrack.errors import ChainBroken, DatabaseError, DatabaseReadOnly, ExportFailed, FlaskTrackError
 from flasktrack.export.exporting import ExportResult, export_records
 from flasktrack.export.formats import format_named
+from flasktrack.export.new_file import remove_unfinished
 from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.settings import Settings
@@ -129,17 +130,27 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
 
 def record_export(
     engine: Engine, organization_id: str, format_: str, options: ExportOptions, result: ExportResult
-) -> None:
-    """Record an export that is written to a place of the asker's own, and keep a row of it: both or neither.
+) -> str | None:
+    """Record an export that is written to a place of the asker's own, and keep a row of it.
 
-    Raises ChainBroken and InvalidRecord: then the file must not be given out.
+    Returns why there is no record of it, where the database can't be written or its chain is broken: of all databases,
+    a copy in an inspector's hands and one that was altered must be possible to export.
     """
     now, id_, records = utc_now(), new_export_id(), result.records
     row = _export(id_, organization_id, result.counted, records, format_, options, result.path, now)
     row = replace(row, status=DONE, written=records, bytes=result.bytes, sha256=result.sha256)
-    with writing(engine) as connection:
-        record = append_act(connection, organization_id, "export", row.requested_by, row, occurred_at=now)
-        keep_export(connection, replace(row, seq=record.seq))
+    try:
+        with writing(engine) as connection:
+            record = append_act(connection, organization_id, "export", row.requested_by, row, occurred_at=now)
+            keep_export(connection, replace(row, seq=record.seq))
+    except DatabaseReadOnly as problem:
+        return NOT_RECORDED.format(problem.what)
+    except ChainBroken as problem:
+        said = NOT_RECORDED.format(problem)
+        with writing(engine) as connection:
+            keep_export(connection, replace(row, problem=said))
+        return said
+    return None
 
 
 def kept_file(about: Export, settings: Settings) -> Path | None:
@@ -154,11 +165,18 @@ def kept_file(about: Export, settings: Settings) -> Path | None:
 
 
 def remove_expired(settings: Settings) -> None:
-    """Remove files that have been kept for long enough; what is no export's stays. Raises OSError."""
+    """Remove files that have been kept for long enough, and those that a killed process left half-written.
+
+    What is no export's stays. Raises OSError.
+    """
     oldest = time.time() - settings.export_kept.total_seconds()
     for folder in settings.export_dir.iterdir():
-        if _ID.fullmatch(folder.name) and folder.is_dir() and folder.stat().st_mtime < oldest:
+        if not _ID.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
+            continue
+        if folder.stat().st_mtime < oldest:
             shutil.rmtree(folder, ignore_errors=True)
+        else:
+            remove_unfinished(folder)
 
 
 def _export(

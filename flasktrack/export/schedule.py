@@ -2,9 +2,11 @@
 
     python -m flasktrack export --organization northwind-labs --saved Deletions --format ocsf --every 5m --to /srv/siem
 
-Each round writes what is new since the last file, up to the newest position that there is. A file's name,
-northwind-labs-<first>-<last>, says which positions it speaks for; one begins where the last one ended. The folder's
-state file says how far it is. A crash at any moment leaves no gap and no overlap:
+Each round writes what is new since the last file, up to the newest position that there is; where the format proves
+what it holds, up to the last checkpoint, and what lies above it waits for a later round. Nothing is sealed here: what
+is signed is decided by whoever seals. A file's name, northwind-labs-<first>-<last>, says which positions it speaks
+for; one begins where the last one ended. The folder's state file says how far it is. A crash at any moment leaves no
+gap and no overlap:
 
 1. the file is written whole under a hidden name;                    crash: it is removed, and written again
 2. the state says that this file is next (`pending`);                crash: step 3 is done when it starts again
@@ -24,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import Engine
@@ -33,6 +35,7 @@ from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ExportFailed, FlaskTrackError, InvalidFilter, ScheduleError
 from flasktrack.export.exporting import ExportResult, export_records
 from flasktrack.export.formats import format_named
+from flasktrack.export.new_file import remove_unfinished
 from flasktrack.export.running import record_export
 from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
@@ -40,6 +43,7 @@ from flasktrack.seal.schedule import rounds
 from flasktrack.store.durable import synchronize_folder
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record
+from flasktrack.trust.checkpoints import latest_checkpoint
 
 STATE: Final = ".flasktrack-schedule.json"
 _HIDDEN: Final = ".flasktrack-next"
@@ -47,7 +51,7 @@ _HIDDEN: Final = ".flasktrack-next"
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What is exported, and where to. With `by`, each export is on record in the chain, under that actor (type:id)."""
+    """What is exported, and where to. Each export is on record in the chain, under the actor that the options name."""
 
     organization_id: str
     saved: str
@@ -55,7 +59,6 @@ class Schedule:
     format: str
     options: ExportOptions
     folder: Path
-    by: str | None = None
 
     def identity(self) -> dict[str, Any]:
         """What may not change while a folder is filled, or its files would not fit together."""
@@ -68,6 +71,24 @@ class Schedule:
             "time_zone": self.options.zone.key,
             "withheld": list(self.options.withheld),
         }
+
+
+class Round(NamedTuple):
+    """What a round did: the file that it wrote, if anything was new; `unsealed` records wait for a checkpoint.
+
+    `problem` says why the export is not on record, where it could not be.
+    """
+
+    written: ExportResult | None
+    unsealed: int = 0
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        done = self.written
+        said = "nothing new" if done is None else f"{done.records:,} records in {done.path} ({done.sha256})"
+        if self.unsealed:
+            said += f"; {self.unsealed:,} above the last checkpoint wait until it is sealed"
+        return f"{said}. {self.problem}" if self.problem else said
 
 
 @dataclass(slots=True)
@@ -97,58 +118,70 @@ def run_export_schedule(
     with _alone(schedule.folder):
         for _ in rounds(every, stop or threading.Event()):
             try:
-                done = export_what_is_new(engine, schedule)
+                said = str(export_what_is_new(engine, schedule))
             except ScheduleError:
                 raise
             except FlaskTrackError as problem:
-                report(f"{schedule.organization_id}: {problem}")
-            else:
-                what = "nothing new" if done is None else f"{done.records:,} records in {done.path} ({done.sha256})"
-                report(f"{schedule.organization_id}: {what}")
+                said = str(problem)
+            report(f"{schedule.organization_id}: {said}")
 
 
-def export_what_is_new(engine: Engine, schedule: Schedule) -> ExportResult | None:
-    """One round: a file with what came since the last one; None where nothing did. Raises FlaskTrackError."""
+def export_what_is_new(engine: Engine, schedule: Schedule) -> Round:
+    """One round: a file with what came since the last one, if anything did. Raises FlaskTrackError."""
     state = _read_state(schedule)
     if state.pending is not None:
         _publish(schedule, state)
     ledger = Ledger(engine, schedule.organization_id)
     newest = ledger.newest()
     _check_continuity(ledger, state, newest)
-    window = _window(schedule.chosen, state.last + 1, newest)
-    if window is None or not _anything_new(ledger, window, schedule.by):
-        return None
+    last, unsealed = _reach(ledger, schedule, state.last, newest)
+    window = _window(schedule.chosen, state.last + 1, last)
+    if window is None or not _anything_new(ledger, window, schedule.options.requested_by):
+        return Round(None, unsealed)
     hidden = schedule.folder / _HIDDEN
-    name = f"{schedule.organization_id}-{state.last + 1:020}-{newest:020}.{format_named(schedule.format).suffix}"
-    result = _write(engine, schedule, window, hidden, schedule.folder / name)
-    last = ledger.get(newest)
-    reached = last.record.hash.hex() if last is not None and isinstance(last.record.hash, bytes) else ""
-    state.pending = {"file": name, "last": newest, "hash": reached}
+    name = f"{schedule.organization_id}-{state.last + 1:020}-{last:020}.{format_named(schedule.format).suffix}"
+    written, problem = _write(engine, schedule, window, hidden, schedule.folder / name)
+    at_end = ledger.get(last)
+    state.pending = {"file": name, "last": last, "hash": "" if at_end is None else _hex(at_end.record.hash)}
     _write_state(schedule, state)
     _publish(schedule, state)
-    return result
+    return Round(written, unsealed, problem)
 
 
-def _write(engine: Engine, schedule: Schedule, window: RecordFilter, hidden: Path, named: Path) -> ExportResult:
-    """Write the file under its hidden name, and record it where that is wished."""
+def _reach(ledger: Ledger, schedule: Schedule, exported: int, newest: int) -> tuple[int, int]:
+    """The last position that this round can speak for, and how many records are left out since none is sealed."""
+    if not format_named(schedule.format).of_sealed:
+        return newest, 0
+    with ledger.engine.connect() as connection:
+        sealed = latest_checkpoint(connection, schedule.organization_id)
+    last = 0 if sealed is None else min(newest, sealed.size)
+    left = _window(schedule.chosen, max(exported, last) + 1, newest)
+    return last, 0 if left is None else ledger.count(*left.conditions())
+
+
+def _write(
+    engine: Engine, schedule: Schedule, window: RecordFilter, hidden: Path, named: Path
+) -> tuple[ExportResult, str | None]:
+    """Write the file under its hidden name, and record it; why that was not possible, where it was not."""
+    problem: str | None = None
 
     def keep(result: ExportResult) -> None:
-        if schedule.by is not None:
-            told = replace(result, path=named)
-            record_export(engine, schedule.organization_id, schedule.format, schedule.options, told)
+        nonlocal problem
+        told = replace(result, path=named)
+        problem = record_export(engine, schedule.organization_id, schedule.format, schedule.options, told)
 
     try:
-        for left in (hidden, *schedule.folder.glob(".flasktrack-*.unfinished")):  # by a round that was ended
-            if left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink(missing_ok=True)
-    except OSError as problem:
-        raise _cannot_write(schedule.folder, problem) from None
+        remove_unfinished(schedule.folder, older_than=timedelta())  # by a round that was ended
+        if hidden.is_dir() and not hidden.is_symlink():
+            shutil.rmtree(hidden)
+        else:
+            hidden.unlink(missing_ok=True)
+    except OSError as failed:
+        raise _cannot_write(schedule.folder, failed) from None
     done = export_records(
         engine, schedule.organization_id, window, schedule.format, hidden, options=schedule.options, keep=keep
     )
-    return replace(done, path=named)
+    return replace(done, path=named), problem
 
 
 def _window(chosen: RecordFilter, first: int, last: int) -> RecordFilter | None:
@@ -160,18 +193,16 @@ def _window(chosen: RecordFilter, first: int, last: int) -> RecordFilter | None:
         return None
 
 
-def _anything_new(ledger: Ledger, window: RecordFilter, by: str | None) -> bool:
+def _anything_new(ledger: Ledger, window: RecordFilter, by: str) -> bool:
     """Whether there is more than the records of this schedule's own exports, which would make one another for ever."""
     conditions = window.conditions()
     total = ledger.count(*conditions)
-    if by is None or not total:
-        return total > 0
     actor_type, _, actor_id = by.partition(":")
     own = (
         audit_record.c.action == "export", audit_record.c.entity_type == "export",
         audit_record.c.actor_type == actor_type, audit_record.c.actor_id == actor_id,
     )  # fmt: skip
-    return total > ledger.count(*conditions, *own)
+    return total > 0 and total > ledger.count(*conditions, *own)
 
 
 def _check_continuity(ledger: Ledger, state: _State, newest: int) -> None:

@@ -24,7 +24,7 @@ Signatures are those of signed notes: a text, a blank line, and a line for each 
 from __future__ import annotations
 
 import argparse
-import base64
+import binascii
 import json
 import re
 import struct
@@ -260,10 +260,10 @@ def check_signatures(result: Result, file: str, origin: str, note: tuple[str, An
 def unbase64(text: str) -> bytes:
     """Standard base64 in the one way to write it. Raises Malformed."""
     try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
+        data = binascii.a2b_base64(text)
     except ValueError:
         data = b""
-    if base64.b64encode(data).decode() != text:
+    if binascii.b2a_base64(data, newline=False).decode() != text:
         raise Malformed("it is no base64")
     return data
 

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flasktrack.core.clocks import local_hour
-from flasktrack.errors import DatabaseError, SchemaError
+from flasktrack.errors import DatabaseError, DatabaseReadOnly, SchemaError
 from flasktrack.store.schema import metadata
 
 VERSION_TABLE = "flasktrack_schema"
@@ -257,20 +257,26 @@ _POSTGRES_PROBLEMS = {
     "25006": ("can't be written", "It is read-only; give the address of the primary server."),
 }
 
+_READ_ONLY = {sqlite3.SQLITE_READONLY, "25006", "42501"}
+
 
 def _explain(context: ExceptionContext) -> DatabaseError | None:
     """Turn what the database reports into a sentence for the user; what SQLAlchemy made of it stays otherwise."""
     original = context.original_exception
     name = sqlite3.Error.__module__
+    code: int | str
     if type(original).__module__ == name:
-        problem = _SQLITE_PROBLEMS.get((getattr(original, "sqlite_errorcode", None) or 0) & 0xFF)
+        code = (getattr(original, "sqlite_errorcode", None) or 0) & 0xFF
+        problem = _SQLITE_PROBLEMS.get(code)
     else:
-        state = getattr(original, "sqlstate", None)
-        problem = _POSTGRES_PROBLEMS.get(state or "")
+        code = getattr(original, "sqlstate", None) or ""
+        problem = _POSTGRES_PROBLEMS.get(code)
         # Not connected yet: the server's refusal, or (ProgrammingError) an option in the URL that there isn't.
         if problem is None and context.connection is None:
             problem = ("can't be reached", f"The server says: {_first_line(original)}")
-    return DatabaseError(f"The database {problem[0]}.", problem[1]) if problem is not None else None
+    if problem is None:
+        return None
+    return (DatabaseReadOnly if code in _READ_ONLY else DatabaseError)(f"The database {problem[0]}.", problem[1])
 
 
 def _first_line(problem: BaseException) -> str:

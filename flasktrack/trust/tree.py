@@ -17,10 +17,11 @@ and a verification computes roots from the records.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Select, cast, delete, func, select
+from sqlalchemy import BigInteger, Connection, LargeBinary, Select, bindparam, cast, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flasktrack.core import merkle
@@ -132,22 +133,21 @@ class StoredTree:
 
     def _read(self, level: int, start: int, end: int) -> Block:
         """What is there of nodes start ... end - 1 of a stored level; a hash that isn't one is not there."""
-        rows = self.connection.execute(self._select(level, start, end)).all()
+        rows = self.connection.execute(_siblings(self.organization_id, level), {"start": start, "end": end}).all()
         return {position: hash_ for position, hash_ in rows if hash_ is not None and len(hash_) == merkle.HASH_BYTES}
 
-    def _select(self, level: int, start: int, end: int) -> Select[Any]:
-        """(position, hash); the cast is for SQLite, which keeps any value in any column."""
-        if level == 0:
-            seq = audit_record.c.seq
-            hash_ = cast(audit_record.c.hash, LargeBinary)
-            return scoped(self.organization_id, seq - 1, hash_).where(seq > start, seq <= end)
-        node = tree_node.c
-        return select(node.position, cast(node.hash, LargeBinary)).where(
-            node.organization_id == self.organization_id,
-            node.level == level,
-            node.position >= start,
-            node.position < end,
-        )
+
+@lru_cache  # building it takes longer than a database takes to answer it
+def _siblings(organization_id: str, level: int) -> Select[Any]:
+    """(position, hash) from `start` to before `end`; the cast is for SQLite, which keeps any value in any column."""
+    start, end = bindparam("start", type_=BigInteger), bindparam("end", type_=BigInteger)
+    if level == 0:
+        seq = audit_record.c.seq
+        return scoped(organization_id, seq - 1, cast(audit_record.c.hash, LargeBinary)).where(seq > start, seq <= end)
+    node = tree_node.c
+    return select(node.position, cast(node.hash, LargeBinary)).where(
+        node.organization_id == organization_id, node.level == level, node.position >= start, node.position < end
+    )
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:

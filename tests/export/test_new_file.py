@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from flasktrack.errors import ExportFailed
-from flasktrack.export.new_file import new_file
+from flasktrack.export.new_file import new_file, remove_unfinished
 from tests.export.samples import export, seqs
 from tests.store.samples import event, organizations, record
 
@@ -157,3 +160,30 @@ def test_a_file_system_without_hard_links_will_do(chain: Engine, folder: Path, m
     with pytest.raises(ExportFailed, match="exists already"):
         export(chain, folder / "two.csv", progress=lambda *_: (folder / "two.csv").touch())
     assert contents(folder) == ["all.jsonl", "two.csv"]
+
+
+# What a killed process left
+
+
+def test_what_was_left_is_removed_and_nothing_else_is(folder: Path) -> None:
+    """Not what is being written, not what is young (it may not be locked yet), and nothing of another's."""
+    names = [f".flasktrack-{digit * 16}.unfinished" for digit in "012"]
+    for name in (*names, ".flasktrack-next", ".flasktrack-0.unfinished", "report.unfinished"):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (0, 0))
+    os.utime(folder / names[1])
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.write_bytes(b"x")
+    link = folder / f".flasktrack-{'3' * 16}.unfinished"
+    link.symlink_to(elsewhere)
+    with (folder / names[2]).open("rb") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        with new_file(folder / "a.csv") as file:
+            assert not (folder / names[0]).exists()
+            with new_file(folder / "b.csv") as other:
+                remove_unfinished(folder, older_than=timedelta())
+                other.write(b"b")
+            file.write(b"a")
+    there = {".flasktrack-next", ".flasktrack-0.unfinished", "report.unfinished", link.name, names[2]}
+    assert set(contents(folder)) == {"a.csv", "b.csv"} | there
+    assert elsewhere.exists()

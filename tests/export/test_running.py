@@ -14,7 +14,7 @@ from sqlalchemy import Engine, update
 
 from flasktrack.errors import ExportFailed, InvalidRecord
 from flasktrack.export import json_lines, running
-from flasktrack.export.exporting import export_records
+from flasktrack.export.exporting import ExportResult, export_records
 from flasktrack.export.running import (
     ExportCancelled,
     ask_for_export,
@@ -26,7 +26,7 @@ from flasktrack.export.running import (
 from flasktrack.export.selection import ExportOptions, count_selected
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.settings import Settings
-from flasktrack.store.engine import writing
+from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.exports import Export, cancel_export, list_exports
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import export as export_table
@@ -188,3 +188,54 @@ def test_a_file_that_cant_be_recorded_is_not_there(sqlite_engine: Engine, tmp_pa
         )
     assert not list(tmp_path.glob("*x.jsonl*"))
     assert list_exports(sqlite_engine, NORTHWIND) == []
+
+
+# Where nothing can be recorded, of all databases
+
+
+def _export_and_record(engine: Engine, target: Path) -> str | None:
+    said: list[str | None] = []
+
+    def keep(result: ExportResult) -> None:
+        said.append(record_export(engine, NORTHWIND, "jsonl", OPTIONS, result))
+
+    export_records(engine, NORTHWIND, RecordFilter(), "jsonl", target, options=OPTIONS, keep=keep)
+    return said[0]
+
+
+def test_a_database_that_cant_be_written_is_exported_and_says_that_it_has_no_record_of_it(
+    lab: Engine, tmp_path: Path
+) -> None:
+    if lab.dialect.name == "sqlite":
+        url = f"sqlite:///file:{lab.url.database}?mode=ro&uri=true"
+    else:
+        url = lab.url.update_query_dict({"options": "-c default_transaction_read_only=on"}).render_as_string(False)
+    read_only = open_engine(url)
+    said = _export_and_record(read_only, tmp_path / "all.jsonl")
+    read_only.dispose()
+    assert said == "It is not on record in the chain: The database can't be written."
+    assert seqs(tmp_path / "all.jsonl") == list(range(1, 21))
+    assert Ledger(lab, NORTHWIND).newest() == 20
+
+
+def test_a_chain_that_nothing_can_be_appended_to_is_exported_and_the_row_says_that_there_is_no_record(
+    lab: Engine, tmp_path: Path
+) -> None:
+    adversary.delete_records(lab, NORTHWIND, 20)
+    said = _export_and_record(lab, tmp_path / "all.jsonl")
+    assert said is not None
+    assert "not on record in the chain" in said
+    (made,) = list_exports(lab, NORTHWIND)
+    assert (made.status, made.records, made.seq, made.problem) == ("done", 19, None, said)
+
+
+def test_what_a_killed_process_left_goes_when_the_next_export_is_asked_for(
+    sqlite_engine: Engine, settings: Settings
+) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, event(1))
+    left = Path(ask(sqlite_engine, settings).file).parent / f".flasktrack-{'0' * 16}.unfinished"
+    left.write_bytes(b"half of it")
+    os.utime(left, (0, 0))
+    ask(sqlite_engine, settings)
+    assert not left.exists()

@@ -23,15 +23,19 @@ from flasktrack.export import schedule as module
 from flasktrack.export.exporting import ExportResult
 from flasktrack.export.schedule import STATE, Schedule, export_what_is_new, run_export_schedule
 from flasktrack.export.selection import ExportOptions
+from flasktrack.export.verify_package import check_package
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.settings import HOME
 from flasktrack.store.engine import open_engine
 from flasktrack.store.exports import list_exports
 from flasktrack.store.reader import Ledger
 from flasktrack.store.saved_filters import save_filter
+from flasktrack.verify.runner import Trust
 from tests import adversary
+from tests.export.packages import SIZE, Lab
 from tests.export.samples import BERLIN, seqs
 from tests.store.samples import NORTHWIND, SOUTHPORT, event, organizations, record
+from tests.verify.chains import grow
 
 SECONDS = 60
 
@@ -44,7 +48,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def schedule(folder: Path, chosen: RecordFilter | None = None, **changes: Any) -> Schedule:
-    made = Schedule(NORTHWIND, "All", chosen or RecordFilter(), "jsonl", ExportOptions(BERLIN), folder)
+    options = ExportOptions(BERLIN, requested_by="automation:siem")
+    made = Schedule(NORTHWIND, "All", chosen or RecordFilter(), "jsonl", options, folder)
     return replace(made, **changes)
 
 
@@ -62,20 +67,20 @@ def exported(folder: Path) -> list[int]:
 
 def test_each_round_writes_what_is_new_and_the_files_join(engine: Engine, folder: Path) -> None:
     organizations(engine, NORTHWIND, SOUTHPORT)
-    assert export_what_is_new(engine, schedule(folder)) is None
+    assert export_what_is_new(engine, schedule(folder)) == (None, 0, None)
     add(engine, 1, 5)
-    first = export_what_is_new(engine, schedule(folder))
-    assert export_what_is_new(engine, schedule(folder)) is None
-    add(engine, 6, 7)
-    second = export_what_is_new(engine, schedule(folder))
+    first = export_what_is_new(engine, schedule(folder)).written
+    assert export_what_is_new(engine, schedule(folder)).written is None
+    add(engine, 6, 7)  # behind the record of the export
+    second = export_what_is_new(engine, schedule(folder)).written
     assert isinstance(first, ExportResult)
     assert isinstance(second, ExportResult)
     assert [path.name for path in files(folder)] == [
         f"{NORTHWIND}-{1:020}-{5:020}.jsonl",
-        f"{NORTHWIND}-{6:020}-{7:020}.jsonl",
+        f"{NORTHWIND}-{6:020}-{8:020}.jsonl",
     ]
-    assert (first.records, second.records) == (5, 2)
-    assert exported(folder) == list(range(1, 8))
+    assert (first.records, second.records) == (5, 3)
+    assert exported(folder) == list(range(1, 9))
 
 
 def test_a_filter_narrows_and_what_it_leaves_out_makes_no_file(sqlite_engine: Engine, folder: Path) -> None:
@@ -83,13 +88,13 @@ def test_a_filter_narrows_and_what_it_leaves_out_makes_no_file(sqlite_engine: En
     narrow = schedule(folder, RecordFilter(actions=("delete",), seq_first=3))
     add(sqlite_engine, 1, 4, action="delete")
     add(sqlite_engine, 5, 6)
-    export_what_is_new(sqlite_engine, narrow)
+    export_what_is_new(sqlite_engine, narrow)  # record 7 is of this export
     add(sqlite_engine, 7, 8)
-    assert export_what_is_new(sqlite_engine, narrow) is None
+    assert export_what_is_new(sqlite_engine, narrow).written is None
     add(sqlite_engine, 9, 9, action="delete")
     export_what_is_new(sqlite_engine, narrow)
-    assert exported(folder) == [3, 4, 9]
-    assert files(folder)[1].name.startswith(f"{NORTHWIND}-{7:020}-{9:020}")
+    assert exported(folder) == [3, 4, 10]
+    assert files(folder)[1].name.startswith(f"{NORTHWIND}-{7:020}-{10:020}")
 
 
 def test_what_the_reader_took_away_is_not_written_again(sqlite_engine: Engine, folder: Path) -> None:
@@ -99,7 +104,7 @@ def test_what_the_reader_took_away_is_not_written_again(sqlite_engine: Engine, f
     files(folder)[0].unlink()
     add(sqlite_engine, 6, 6)
     export_what_is_new(sqlite_engine, schedule(folder))
-    assert exported(folder) == [6]
+    assert exported(folder) == [6, 7]
 
 
 def test_a_full_disk_is_reported_and_the_next_round_makes_up_for_it(
@@ -120,8 +125,8 @@ def test_a_full_disk_is_reported_and_the_next_round_makes_up_for_it(
     monkeypatch.setattr(Path, "replace", full)
     run_export_schedule(sqlite_engine, schedule(folder), timedelta(seconds=1), report=said.append, stop=Twice())
     assert "No space left on device" in said[0]
-    assert "3 records in" in said[1]
-    assert exported(folder) == [1, 2, 3]
+    assert "4 records in" in said[1]  # with the record of the file that could not be given out
+    assert exported(folder) == [1, 2, 3, 4]
 
 
 # Killed at any moment
@@ -195,7 +200,9 @@ def test_killed_at_any_step_there_is_no_gap_and_no_overlap(
             export_what_is_new(sqlite_engine, schedule(folder))
             take()
     assert killed > 15
-    assert taken + exported(folder) == list(range(1, written + 1))
+    found = taken + exported(folder)
+    assert found == list(range(1, Ledger(sqlite_engine, NORTHWIND).newest()))  # all but the record of the last export
+    assert len(found) > written
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [STATE]
 
 
@@ -249,10 +256,10 @@ def _wait_for(condition: Any, log: Path) -> None:
 
 def test_its_own_records_alone_make_no_further_file(sqlite_engine: Engine, folder: Path) -> None:
     organizations(sqlite_engine)
-    followed = schedule(folder, by="automation:siem", options=ExportOptions(BERLIN, requested_by="automation:siem"))
+    followed = schedule(folder)
     add(sqlite_engine, 1, 2)
-    assert export_what_is_new(sqlite_engine, followed) is not None
-    assert export_what_is_new(sqlite_engine, followed) is None
+    assert export_what_is_new(sqlite_engine, followed).written is not None
+    assert export_what_is_new(sqlite_engine, followed).written is None
     (told,) = Ledger(sqlite_engine, NORTHWIND).stream(first=3)
     assert (told.record.action, told.record.actor_id) == ("export", "siem")
     assert told.after is not None
@@ -260,6 +267,42 @@ def test_its_own_records_alone_make_no_further_file(sqlite_engine: Engine, folde
     add(sqlite_engine, 3, 3)
     export_what_is_new(sqlite_engine, followed)
     assert exported(folder) == [1, 2, 3, 4]
+
+
+# Evidence
+
+
+def test_a_package_holds_what_is_sealed_and_what_is_not_waits_for_a_later_round(tmp_path: Path, folder: Path) -> None:
+    lab = Lab(tmp_path)
+    options = ExportOptions(BERLIN, requested_by="automation:archive", trust=Trust(lab.keyring, None))
+    packages = schedule(folder, RecordFilter(actions=("update",)), format="evidence", options=options)
+
+    def package(last: int) -> int:
+        newest = files(folder)[-1]
+        assert newest.name.endswith(f"-{last:020}.zip")
+        with newest.open("rb") as file:
+            result = check_package(file, lab.keys)
+        assert (result.status, result.manifest and result.manifest["complete"]) == ("verified", "none")
+        return result.records
+
+    grow(lab.engine, NORTHWIND, *(event(number) for number in range(13, 16)))
+    first = export_what_is_new(lab.engine, packages)
+    assert first.unsealed == 3
+    assert "3 above the last checkpoint wait until it is sealed" in str(first)
+    assert package(SIZE) == SIZE
+    waiting = export_what_is_new(lab.engine, packages)
+    assert (waiting.written, waiting.unsealed) == (None, 3)  # the record of the export is no update
+    lab.seal()
+    second = export_what_is_new(lab.engine, packages)
+    assert second.unsealed == 0
+    assert package(16) == 3
+    assert files(folder)[1].name.startswith(f"{NORTHWIND}-{SIZE + 1:020}-")
+
+
+def test_before_the_first_seal_nothing_is_exported_as_evidence(sqlite_engine: Engine, folder: Path) -> None:
+    organizations(sqlite_engine)
+    add(sqlite_engine, 1, 4)
+    assert export_what_is_new(sqlite_engine, schedule(folder, format="evidence")) == (None, 4, None)
 
 
 # What it can't go on with
