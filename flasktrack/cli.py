@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from flasktrack.cli_api_keys import add_api_key_commands
 from flasktrack.cli_chain import add_chain_commands
 from flasktrack.cli_common import FAILED, SOUND, complain, progress_bar
 from flasktrack.cli_common import answer as _answer
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_key_commands(commands, common)
     add_member_commands(commands, common)
+    add_api_key_commands(commands, common)
     add_witness_commands(commands, common)
     add_timestamp_commands(commands, common)
 

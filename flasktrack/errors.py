@@ -127,6 +127,18 @@ class SettingRefused(FlaskTrackError):
     """A change of an organization's setting that was not made; nothing was written."""
 
 
+class InvalidApiKey(FlaskTrackError):
+    """Text that is no key of this database, or a key's with another secret."""
+
+
+class ApiKeyNotInForce(FlaskTrackError):
+    """A key that was revoked, has expired, or is not what its record says."""
+
+
+class ApiKeyError(FlaskTrackError):
+    """A key or service account that can't be made or changed as asked; the caller must roll back."""
+
+
 class InvalidNote(FlaskTrackError):
     """A signed note or checkpoint that is not well formed, or that no trusted key has signed rightly."""
 

@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ui": {*QUESTIONS, "store", "core", *COMMON},
     "cli": {
         *QUESTIONS,
+        "cli_api_keys",
         "cli_chain",
         "cli_common",
         "cli_export",
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "core",
         *COMMON,
     },
+    "cli_api_keys": {"cli_common", "access", "store", "core", *COMMON},
     "cli_chain": {"cli_common", *QUESTIONS, "store", "core", *COMMON},
     "cli_export": {"cli_chain", "cli_common", *QUESTIONS, "store", "core", *COMMON},
     "cli_package": {"cli_common", "cli_files", "export", "errors"},

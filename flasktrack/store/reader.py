@@ -157,13 +157,18 @@ def list_erasures(connection: Connection, organization_id: str) -> list[Erasure]
     return sorted((one for one in told if one is not None), key=lambda one: one.seq)
 
 
+def tells_state() -> ColumnElement[bool]:
+    """Whether a record says what its entity is like after it."""
+    return audit_record.c.after_digest.is_not(None)
+
+
 def newest_of_entity(
-    connection: Connection, organization_id: str, entity_type: str, entity_id: str
+    connection: Connection, organization_id: str, entity_type: str, entity_id: str, *conditions: ColumnElement[bool]
 ) -> CheckedRecord | None:
     """The newest record of an entity, by its count of acts: ordered by seq, SQLite may read every record before it."""
     columns = audit_record.c
     mine = _with_neighbours(organization_id).where(columns.entity_type == entity_type, columns.entity_id == entity_id)
-    row = connection.execute(mine.order_by(columns.entity_seq.desc()).limit(1)).first()
+    row = connection.execute(mine.where(*conditions).order_by(columns.entity_seq.desc()).limit(1)).first()
     return None if row is None else _checked_record(row)
 
 

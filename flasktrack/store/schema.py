@@ -10,6 +10,7 @@
          +--1:n-- export, saved_filter                   (what left, or is being written; filters by name)
          +--1:n-- organization_setting                   (what is set, and which record says so)
          +--1:n-- member                                 (who belongs to it, as what, and which record says so)
+         +--1:n-- service_account, api_key               (machines, and what they show to be let in)
 
 There are no foreign keys between them: the verification has to read whatever an insider left behind, and a
 constraint that an insider can drop proves nothing. What guards appends is the head row and two unique constraints.
@@ -22,6 +23,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Double,
@@ -241,4 +243,35 @@ saved_filter = Table(
     Column("filter", Text, nullable=False),
     Column("saved_at", Time, nullable=False),
     Column("saved_by", Text, nullable=False),
+)
+
+service_account = Table(
+    "service_account",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("retired_at", Time),
+    Column("seq", Position, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    # Whose credential it is; null for a key that is an actor itself.
+    Column("service_account_id", Text),
+    Column("actions", Text, nullable=False),
+    Column("may_read", Boolean, nullable=False),
+    Column("may_name_users", Boolean, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("revoked_at", Time),
+    # The record that tells of its state: whoever changes the row past FlaskTrack is found out by it.
+    Column("seq", Position, nullable=False),
+    Index("ix_api_key_organization", "organization_id", "created_at"),
 )
