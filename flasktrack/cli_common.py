@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,20 +54,6 @@ def actor(text: str) -> str:
             f"{text[:60]!r} is not type:id of an actor; the types are {', '.join(ACTOR_TYPES)}"
         )
     return text
-
-
-def operating_system_user() -> str:
-    """Who runs the command, as type:id of an actor: the login name, or the number where the user has none."""
-    if os.name != "posix":
-        return f"user:{getpass.getuser()}"
-    import pwd
-
-    number = os.getuid()
-    try:
-        name = pwd.getpwuid(number).pw_name  # not from the environment, which says what one likes
-    except KeyError:
-        name = ""
-    return f"user:{name if name.isprintable() and name else number}"
 
 
 def add_progress(command: argparse.ArgumentParser) -> None:

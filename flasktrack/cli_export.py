@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from flasktrack.access.acting import OPERATOR
 from flasktrack.cli_common import (
     SOUND,
     actor,
@@ -15,7 +16,6 @@ from flasktrack.cli_common import (
     answer,
     complain,
     database,
-    operating_system_user,
     progress_report,
     say,
 )
@@ -51,7 +51,7 @@ def add_export_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     export.add_argument("--withhold", metavar="NAME,...", type=_names, default=(), help="before, after, context")
     export.add_argument(
         "--by", metavar="TYPE:ID", type=actor,
-        help="who asks for it; default: the user of this computer, or automation:schedule with --every",
+        help="who asks for it; default: system:command-line, or automation:schedule with --every",
     )  # fmt: skip
     export.add_argument("--saved", metavar="NAME", help="a filter that was saved on the page Exports")
     export.add_argument("--every", metavar="TIME", help="again and again what is new, such as 1d, until it is stopped")
@@ -80,7 +80,7 @@ def _export(options: argparse.Namespace) -> int:
     from flasktrack.export.running import record_export
     from flasktrack.seal.schedule import BY
 
-    options.by = options.by or (BY if options.every else operating_system_user())
+    options.by = options.by or (BY if options.every else OPERATOR.subject)
     if options.every:
         return _export_on_schedule(options)
     if options.output is None:

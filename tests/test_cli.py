@@ -71,9 +71,8 @@ def test_init_import_verify_export_in_a_row(run: Any, events: Path, tmp_path: Pa
     told = tmp_path / "told.jsonl"
     assert run("export", "--organization", "acme", "--format", "jsonl", "--output", str(told), "--seq", "3")[0] == 0
     act = json.loads(told.read_text(encoding="utf-8"))
-    assert (act["action"], act["actor"]["type"], act["actor"]["id"]) == (
-        "export", "user", pwd.getpwuid(os.getuid()).pw_name,
-    )  # fmt: skip
+    assert (act["action"], act["actor"]["type"], act["actor"]["id"]) == ("export", "system", "command-line")
+    assert act["context"] == {"login": pwd.getpwuid(os.getuid()).pw_name}
 
 
 def test_running_the_same_file_again_adds_nothing(run: Any, events: Path) -> None:

@@ -25,6 +25,7 @@ ROLES: dict[Permission, frozenset[Role]] = {
     Permission.SEE_ACTIVITY: _EVERY_READER,
     Permission.SEARCH_RECORDS: _REVIEWERS,
     Permission.EXPORT: _REVIEWERS,
+    Permission.MANAGE_FILTERS: _QUALITY,
     Permission.SEE_INTEGRITY: _QUALITY,
     Permission.VERIFY: _QUALITY,
     Permission.SEAL: _QUALITY,

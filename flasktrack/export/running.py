@@ -8,6 +8,8 @@ The file lies in the export directory, in a folder of its own, for as long as th
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
 import shutil
 import threading
@@ -131,7 +133,8 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
 def record_export(
     engine: Engine, organization_id: str, format_: str, options: ExportOptions, result: ExportResult
 ) -> str | None:
-    """Record an export that is written to a place of the asker's own, and keep a row of it.
+    """Record an export that is written to a place of the asker's own, and keep a row of it. The record's context says
+    which user of this computer (`login`) runs the process that writes it.
 
     Returns why there is no record of it, where the database can't be written or its chain is broken: of all databases,
     a copy in an inspector's hands and one that was altered must be possible to export.
@@ -141,7 +144,15 @@ def record_export(
     row = replace(row, status=DONE, written=records, bytes=result.bytes, sha256=result.sha256)
     try:
         with writing(engine) as connection:
-            record = append_act(connection, organization_id, "export", row.requested_by, row, occurred_at=now)
+            record = append_act(
+                connection,
+                organization_id,
+                "export",
+                row.requested_by,
+                row,
+                occurred_at=now,
+                context={"login": _login()},
+            )
             keep_export(connection, replace(row, seq=record.seq))
     except DatabaseReadOnly as problem:
         return NOT_RECORDED.format(problem.what)
@@ -151,6 +162,20 @@ def record_export(
             keep_export(connection, replace(row, problem=said))
         return said
     return None
+
+
+def _login() -> str:
+    """The name of the user whose process this is; the number where the user has none."""
+    if os.name != "posix":
+        return getpass.getuser()
+    import pwd
+
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name  # not from the environment, which says what one likes
+    except KeyError:
+        name = ""
+    return name if name.isprintable() and name else str(number)
 
 
 def kept_file(about: Export, settings: Settings) -> Path | None:

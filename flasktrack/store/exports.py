@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -141,6 +142,7 @@ def append_act(
     about: Export,
     *,
     occurred_at: datetime | None = None,
+    context: Mapping[str, Any] | None = None,
 ) -> Record:
     """Record that somebody exported or downloaded, in the caller's write transaction. Raises what `append` raises."""
     actor_type, _, actor_id = by.partition(":")
@@ -161,6 +163,23 @@ def append_act(
         entity_type=ENTITY_TYPE,
         entity_id=about.id,
         after=told,
+        context=context,
+    )
+    (record,) = append(connection, organization_id, [event])
+    return record
+
+
+def append_proof_taken(connection: Connection, organization_id: str, by: str, seq: int, proof: str) -> Record:
+    """Record that somebody took a record's proof, in the caller's write transaction. Raises what `append` raises."""
+    actor_type, _, actor_id = by.partition(":")
+    event = Event(
+        occurred_at=utc_now(),
+        actor_type=actor_type,
+        actor_id=actor_id,
+        action="download",
+        entity_type="record",
+        entity_id=str(seq),
+        after={"format": "tlog-proof", "bytes": len(proof.encode()), "sha256": sha256(proof.encode()).hexdigest()},
     )
     (record,) = append(connection, organization_id, [event])
     return record

@@ -2,6 +2,9 @@
 
 What is kept are the parameters of an address (`insight.filter.RecordFilter.to_params`). A name stands for one filter in
 what the organization shares, and for one among each person's own.
+
+What is shared stands for something to others: a schedule exports by it. So each change of it is a record in the chain,
+and it is replaced or deleted only by whoever shared it, or who may manage filters. One's own are nobody's business.
 """
 
 from __future__ import annotations
@@ -11,17 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine, Row, delete, insert, select
+from sqlalchemy import Connection, Engine, Row, delete, insert, select
 
 from flasktrack.core.body import check_characters
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import InvalidFilter, InvalidRecord
+from flasktrack.errors import InvalidFilter, InvalidRecord, NotPermitted
+from flasktrack.store.acts import append_act
 from flasktrack.store.engine import writing
 from flasktrack.store.schema import saved_filter
+from flasktrack.store.scope import Permission, Scope
 
 SHARED = ""
 """The owner of what an organization shares."""
 MAX_NAME = 80
+ENTITY_TYPE = "saved_filter"
 
 _row = saved_filter.c
 
@@ -42,10 +48,11 @@ class SavedFilter:
         return self.owner == SHARED
 
 
-def save_filter(
-    engine: Engine, organization_id: str, name: str, params: Mapping[str, list[str]], by: str, *, shared: bool
-) -> None:
-    """Keep a filter under a name, in the place of one that had it. Raises InvalidFilter for a name that is none."""
+def save_filter(engine: Engine, scope: Scope, name: str, params: Mapping[str, list[str]], *, shared: bool) -> None:
+    """Keep a filter under a name, in the place of one that had it.
+
+    Raises InvalidFilter for a name that is none; NotPermitted, and what `append` raises, where it is shared.
+    """
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME:
         raise InvalidFilter(f"A name has 1 to {MAX_NAME} characters, and this one {len(name):,}.", "Give another name.")
@@ -53,19 +60,31 @@ def save_filter(
         check_characters("name", name)
     except InvalidRecord as problem:
         raise InvalidFilter(f"The name {problem.problem}.", "Give another name.") from None
-    owner = SHARED if shared else by
+    owner, by = SHARED if shared else scope.actor.subject, scope.actor.subject
+    mine = _is(scope, owner, name)
     values = {"filter": orjson.dumps(dict(params)).decode(), "saved_at": format_time(utc_now()), "saved_by": by}
     with writing(engine) as connection:
-        connection.execute(delete(saved_filter).where(_is(organization_id, owner, name)))
-        connection.execute(
-            insert(saved_filter).values(organization_id=organization_id, owner=owner, name=name, **values)
-        )
+        if shared:
+            _record(connection, scope, name, {"filter": dict(params), "shared_by": by})
+        connection.execute(delete(saved_filter).where(mine))
+        named = {"organization_id": scope.organization_id, "owner": owner, "name": name}
+        connection.execute(insert(saved_filter).values(**named, **values))
 
 
-def delete_filter(engine: Engine, organization_id: str, owner: str, name: str) -> None:
-    """Forget a filter."""
+def delete_filter(engine: Engine, scope: Scope, name: str, *, shared: bool) -> None:
+    """Forget a filter of one's own, or one that is shared. Raises NotPermitted, and what `append` raises."""
+    owner = SHARED if shared else scope.actor.subject
     with writing(engine) as connection:
-        connection.execute(delete(saved_filter).where(_is(organization_id, owner, name)))
+        if shared:
+            _record(connection, scope, name, None)
+        connection.execute(delete(saved_filter).where(_is(scope, owner, name)))
+
+
+def may_change(scope: Scope, saved: SavedFilter) -> bool:
+    """Whether somebody may replace or delete a filter."""
+    return (
+        not saved.is_shared or saved.saved_by == scope.actor.subject or Permission.MANAGE_FILTERS in scope.permissions
+    )
 
 
 def list_filters(engine: Engine, organization_id: str, by: str) -> list[SavedFilter]:
@@ -100,8 +119,33 @@ def read_params(stored: Any) -> dict[str, list[str]] | None:
     return params if sound else None
 
 
-def _is(organization_id: str, owner: str, name: str) -> Any:
-    return (_row.organization_id == organization_id) & (_row.owner == owner) & (_row.name == name)
+def _record(connection: Connection, scope: Scope, name: str, after: dict[str, Any] | None) -> None:
+    """Append the record of a change of what is shared, which must be permitted."""
+    former = _shared(connection, scope, name)
+    if former is None and after is None:
+        return
+    before = None if former is None else {"filter": read_params(former.filter), "shared_by": former.saved_by}
+    if (
+        former is not None
+        and former.saved_by != scope.actor.subject
+        and Permission.MANAGE_FILTERS not in scope.permissions
+    ):
+        raise NotPermitted(
+            f"{name!r} was shared by {former.saved_by}, and only they or a QA lead may replace or delete it.",
+            "Save yours under another name.",
+        )
+    action = "delete" if after is None else "create" if before is None else "update"
+    append_act(connection, scope, action, (ENTITY_TYPE, name, None), before=before, after=after)
+    if _shared(connection, scope, name) != former:  # the record's lock keeps others out from here on
+        raise InvalidFilter("Somebody else changed this filter meanwhile; nothing was written.", "Look at it again.")
+
+
+def _shared(connection: Connection, scope: Scope, name: str) -> Any:
+    return connection.execute(select(_row.filter, _row.saved_by).where(_is(scope, SHARED, name))).first()
+
+
+def _is(scope: Scope, owner: str, name: str) -> Any:
+    return (_row.organization_id == scope.organization_id) & (_row.owner == owner) & (_row.name == name)
 
 
 def _saved(row: Row[Any]) -> SavedFilter | None:

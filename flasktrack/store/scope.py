@@ -29,6 +29,7 @@ class Permission(StrEnum):
     SEE_ACTIVITY = "see_activity"
     SEARCH_RECORDS = "search_records"
     EXPORT = "export"
+    MANAGE_FILTERS = "manage_filters"
     SEE_INTEGRITY = "see_integrity"
     VERIFY = "verify"
     SEAL = "seal"
@@ -48,6 +49,7 @@ _WORDS = {
     Permission.SEE_ACTIVITY: "see activity, actors, entities and their records",
     Permission.SEARCH_RECORDS: "search the records",
     Permission.EXPORT: "export records and download exports",
+    Permission.MANAGE_FILTERS: "replace and delete the saved filters that others share",
     Permission.SEE_INTEGRITY: "see verifications, findings and checkpoints",
     Permission.VERIFY: "verify",
     Permission.SEAL: "seal",

@@ -1,7 +1,8 @@
 """Files for a reader to take away, streamed from disk: at an address that is a secret, ends soon, and is one reader's.
 
-Streamlit's own download button holds the whole file in memory. An address here is 256 random bits, good for an hour,
-for the browser whose page showed it, and for one export; each download is a record in the chain.
+Streamlit's own download button holds the whole file in memory, and tells nobody that it was taken. An address here is
+256 random bits, good for an hour, for the browser whose page showed it, and for one export or one record's proof; each
+download is a record in the chain.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import streamlit as st
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -26,24 +29,32 @@ from flasktrack.errors import ChainBroken, FlaskTrackError
 from flasktrack.export.running import kept_file
 from flasktrack.settings import Settings
 from flasktrack.store.engine import writing
-from flasktrack.store.exports import Export, append_act, find_export
+from flasktrack.store.exports import append_act, append_proof_taken, find_export
 from flasktrack.ui.session import Context
 
 PATH = "/download"
 GOOD_FOR = timedelta(hours=1)
 _RENEWED = timedelta(minutes=30)  # an address that a page shows is good for as long at least
 _SESSION = "download_addresses"
+_HEADERS = {"Cache-Control": "no-store"}
 _GOES_ON = re.compile(r"bytes=0*[1-9][0-9]*-[0-9]*")
 """A range of bytes that does not hold the first one. Whatever else is asked for is a download from the beginning."""
 
 
+class Proof(NamedTuple):
+    """A record's own proof, as a text."""
+
+    seq: int
+    text: str
+
+
 @dataclass(slots=True)
 class Grant:
-    """Leave to download one export: whose it is, until when, and whether a download of it is on record."""
+    """Leave to download one export, by its id, or one proof: whose it is, until when, and whether it is on record."""
 
     engine: Engine
     organization_id: str
-    export_id: str
+    what: str | Proof
     principal: str
     browser: str | None
     until: datetime
@@ -81,15 +92,15 @@ def downloads() -> Downloads:
     return Downloads()
 
 
-def download_address(context: Context, about: Export) -> str:
-    """Where this session can download an export: the same address until its time is half over."""
-    known: dict[tuple[str, str], tuple[str, datetime]] = st.session_state.setdefault(_SESSION, {})
-    key = context.principal, about.id
+def download_address(context: Context, what: str | Proof) -> str:
+    """Where this session can download an export or a proof: the same address until its time is half over."""
+    known: dict[Any, tuple[str, datetime]] = st.session_state.setdefault(_SESSION, {})
+    key = context.principal, context.organization.id, what
     now = utc_now()
     if key not in known or known[key][1] < now + _RENEWED:
         until = now + GOOD_FOR
         browser = browser_of(st.context.cookies)
-        grant = Grant(context.engine, context.organization.id, about.id, context.principal, browser, until)
+        grant = Grant(context.engine, context.organization.id, what, context.principal, browser, until)
         known[key] = downloads().grant(grant), until
     return known[key][0]
 
@@ -110,30 +121,41 @@ def _send(request: Request) -> Response:
     grant = downloads().find(request.path_params["token"], browser_of(request.cookies))
     if grant is None:
         return _refuse(404, "This address is not good any more, or not for this browser. Open the page Exports again.")
-    about = find_export(grant.engine, grant.organization_id, grant.export_id)
+    try:
+        return (
+            _proof(request, grant, grant.what) if isinstance(grant.what, Proof) else _file(request, grant, grant.what)
+        )
+    except FlaskTrackError as problem:
+        return _refuse(503, f"The download can't be recorded, so it is not given out. {problem}")
+
+
+def _file(request: Request, grant: Grant, export_id: str) -> Response:
+    about = find_export(grant.engine, grant.organization_id, export_id)
     file = None if about is None else kept_file(about, Settings.from_environment())
     if about is None or file is None or not about.downloadable or not file.is_file():
         return _refuse(404, "This file is no longer here. Make the export again.")
-    try:
-        _record(request, grant, about)
-    except FlaskTrackError as problem:
-        return _refuse(503, f"The download can't be recorded, so it is not given out. {problem}")
-    return FileResponse(
-        file, filename=file.name, content_disposition_type="attachment", headers={"Cache-Control": "no-store"}
-    )
-
-
-def _record(request: Request, grant: Grant, about: Export) -> None:
-    """Record the download: each that begins with the first byte, and one that goes on where none began."""
     goes_on = grant.recorded and _GOES_ON.fullmatch(request.headers.get("range", "")) is not None
-    if request.method != "GET" or goes_on:
+    if not goes_on:
+        _record(request, grant, lambda to: append_act(to, grant.organization_id, "download", grant.principal, about))
+    return FileResponse(file, filename=file.name, content_disposition_type="attachment", headers=_HEADERS)
+
+
+def _proof(request: Request, grant: Grant, proof: Proof) -> Response:
+    _record(
+        request, grant,
+        lambda to: append_proof_taken(to, grant.organization_id, grant.principal, proof.seq, proof.text),
+    )  # fmt: skip
+    name = f"{grant.organization_id}-record-{proof.seq}.tlog-proof"
+    return PlainTextResponse(proof.text, headers=_HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _record(request: Request, grant: Grant, append: Callable[[Connection], object]) -> None:
+    """Record the download. Raises what `append` raises, but for an altered chain, to which nothing can be appended."""
+    if request.method != "GET":
         return
-    try:
-        with writing(grant.engine) as connection:
-            append_act(connection, grant.organization_id, "download", grant.principal, about)
-    except ChainBroken:  # of all chains, one that was altered must be possible to take away
-        return
-    grant.recorded = True
+    with suppress(ChainBroken), writing(grant.engine) as connection:  # it must be possible to take away, of all chains
+        append(connection)
+        grant.recorded = True
 
 
 def _refuse(status: int, why: str) -> Response:

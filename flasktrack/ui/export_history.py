@@ -66,7 +66,9 @@ def opened_export(context: Context) -> None:
             st.error(literal(f"The export {said}: {about.problem}"), icon=":material/error:")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if available(about):
-                st.link_button("Download", download_address(context, about), type="primary", icon=":material/download:")
+                st.link_button(
+                    "Download", download_address(context, about.id), type="primary", icon=":material/download:"
+                )
             if about.status == DONE:
                 made = f"{_name(about)}: {count(about.records, 'record')}, {size(about.bytes)}"
                 st.text(display(made))

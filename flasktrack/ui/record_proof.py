@@ -13,6 +13,7 @@ from flasktrack.settings import Settings
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.trust.keyring import Keyring
+from flasktrack.ui.downloads import Proof, download_address
 from flasktrack.ui.links import page_link
 from flasktrack.ui.make_export import start_export
 from flasktrack.ui.registry import PAGES
@@ -77,10 +78,8 @@ def _offer(context: Context, record: tuple[str, int], text: str, export: str, pr
     if problem:
         st.error(literal(problem), icon=":material/error:")
     if text:
-        st.download_button(
-            "Download the proof (C2SP tlog-proof)", text, f"{record[0]}-record-{record[1]}.tlog-proof", "text/plain",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+        place = download_address(context, Proof(record[1], text))
+        st.link_button("Download the proof (C2SP tlog-proof)", place, icon=":material/download:")
         st.caption("It holds the record's header, and is checked with the organization's public key alone.")
     if export:
         page_link(context, "exports", "The package is on the page Exports, with its download", export=export)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
+from flasktrack.access.demo import demo_principal
+from flasktrack.access.permissions import require
 from flasktrack.errors import FlaskTrackError, InvalidFilter
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.store.saved_filters import MAX_NAME, SavedFilter, delete_filter, list_filters, save_filter
+from flasktrack.store.saved_filters import (
+    MAX_NAME,
+    SavedFilter,
+    delete_filter,
+    list_filters,
+    may_change,
+    save_filter,
+)
+from flasktrack.store.scope import Permission, Scope
 from flasktrack.ui.filter_bar import set_filter
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import literal
@@ -16,22 +26,23 @@ _NAME, _SHARED, _SAID = "saved_filter_name", "saved_filter_shared", "saved_filte
 
 def saved_filters(context: Context, chosen: RecordFilter) -> None:
     """Draw the button behind which the saved filters are."""
+    scope = _scope(context)
     with st.popover("Saved filters", icon=":material/bookmark:", width="content"):
         found = list_filters(context.engine, context.organization.id, context.principal)
         for saved in found:
-            _one(context, saved)
+            _one(context, scope, saved)
         if not found:
             st.caption("None is saved yet.")
         st.divider()
         st.caption(literal(f"Save this filter: {chosen.describe(context.zone)}"))
         st.text_input("Name", key=_NAME, max_chars=MAX_NAME, placeholder="Such as: Deletions", width=320)
         st.checkbox("Share it with the organization", key=_SHARED)
-        st.button("Save", key="saved_filter_save", on_click=_save, args=(context, chosen))
+        st.button("Save", key="saved_filter_save", on_click=_save, args=(context, scope, chosen))
         if said := st.session_state.pop(_SAID, None):
             st.caption(literal(said))
 
 
-def _one(context: Context, saved: SavedFilter) -> None:
+def _one(context: Context, scope: Scope, saved: SavedFilter) -> None:
     key = f"{saved.owner}_{saved.name}"
     try:
         chosen = RecordFilter.from_params(saved.params, context.zone)
@@ -44,18 +55,30 @@ def _one(context: Context, saved: SavedFilter) -> None:
             help=literal(says), on_click=set_filter, args=(chosen,),
         )  # fmt: skip
         st.caption(literal(f"shared by {saved.saved_by}" if saved.is_shared else "yours"))
-        st.button(
-            "", key=f"saved_filter_drop_{key}", icon=":material/delete:", help="Forget it", type="tertiary",
-            on_click=delete_filter, args=(context.engine, context.organization.id, saved.owner, saved.name),
-        )  # fmt: skip
+        if may_change(scope, saved):
+            st.button(
+                "", key=f"saved_filter_drop_{key}", icon=":material/delete:", help="Forget it", type="tertiary",
+                on_click=_forget, args=(context, scope, saved),
+            )  # fmt: skip
 
 
-def _save(context: Context, chosen: RecordFilter) -> None:
+def _forget(context: Context, scope: Scope, saved: SavedFilter) -> None:
+    try:
+        delete_filter(context.engine, scope, saved.name, shared=saved.is_shared)
+    except FlaskTrackError as problem:
+        st.session_state[_SAID] = str(problem)
+
+
+def _save(context: Context, scope: Scope, chosen: RecordFilter) -> None:
     name, shared = st.session_state[_NAME], st.session_state[_SHARED]
     try:
-        save_filter(context.engine, context.organization.id, name, chosen.to_params(), context.principal, shared=shared)
+        save_filter(context.engine, scope, name, chosen.to_params(), shared=shared)
     except FlaskTrackError as problem:
         st.session_state[_SAID] = str(problem)
     else:
         st.session_state[_NAME] = ""
         st.session_state[_SAID] = f"Saved as {name.strip()}."
+
+
+def _scope(context: Context) -> Scope:
+    return require(demo_principal(context.role, [context.organization.id]), context.organization.id, Permission.EXPORT)

@@ -19,7 +19,8 @@ EXPECTED = {
     Role.LAB_MANAGER: READS,
     Role.COMPLIANCE_REVIEWER: REVIEWS,
     Role.QA_LEAD: REVIEWS
-    | {Permission.SEE_INTEGRITY, Permission.VERIFY, Permission.SEAL, Permission.ERASE, Permission.SET_THRESHOLDS},
+    | {Permission.SEE_INTEGRITY, Permission.VERIFY, Permission.SEAL, Permission.ERASE, Permission.SET_THRESHOLDS}
+    | {Permission.MANAGE_FILTERS},
     Role.ADMINISTRATOR: MANAGES | {Permission.SET_THRESHOLDS},
 }
 

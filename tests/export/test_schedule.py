@@ -30,6 +30,7 @@ from flasktrack.store.engine import open_engine
 from flasktrack.store.exports import list_exports
 from flasktrack.store.reader import Ledger
 from flasktrack.store.saved_filters import save_filter
+from flasktrack.store.scope import machine_scope
 from flasktrack.verify.runner import Trust
 from tests import adversary
 from tests.export.packages import SIZE, Lab
@@ -211,7 +212,7 @@ def test_a_running_schedule_that_is_killed_goes_on_where_it_was(
 ) -> None:
     organizations(sqlite_engine)
     url = sqlite_engine.url.render_as_string(hide_password=False)
-    save_filter(sqlite_engine, NORTHWIND, "All", {}, "user:u-1", shared=True)
+    save_filter(sqlite_engine, machine_scope(NORTHWIND), "All", {}, shared=True)  # record 1
     command = [
         sys.executable, "-m", "flasktrack", "export", "--organization", NORTHWIND, "--saved", "All",
         "--format", "jsonl", "--every", "1s", "--to", str(folder), "--by", "automation:siem", "--database", url,

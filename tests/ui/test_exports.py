@@ -313,7 +313,7 @@ def test_files_go_when_their_time_is_over(
 
 def granted(engine: Engine, **changes: Any) -> str:
     values: dict[str, Any] = {
-        "engine": engine, "organization_id": SMALL, "export_id": "none", "principal": "user:u-1", "browser": None,
+        "engine": engine, "organization_id": SMALL, "what": "none", "principal": "user:u-1", "browser": None,
         "until": utc_now() + downloads.GOOD_FOR,
     }  # fmt: skip
     return downloads.downloads().grant(downloads.Grant(**(values | changes)))
@@ -338,14 +338,14 @@ def test_an_address_is_good_for_its_time_its_organization_and_its_browser(engine
     cookies = [f"{word}|{'00' * 16}|1700000000" for word in (secret, other)]
     browser = downloads.browser_of({XSRF_COOKIE_NAME: cookies[0]})
     assert browser is not None
-    good = granted(engine, export_id=made.id)
-    bound = granted(engine, export_id=made.id, browser=browser)
+    good = granted(engine, what=made.id)
+    bound = granted(engine, what=made.id, browser=browser)
     assert fetch(good).status == 200
     assert fetch(bound, cookie=f"{XSRF_COOKIE_NAME}={cookies[0]}").status == 200
     assert fetch(bound, cookie=f"{XSRF_COOKIE_NAME}={cookies[1]}").status == 404
     assert fetch(bound).status == 404
-    assert fetch(granted(engine, export_id=made.id, until=utc_now())).status == 404
-    assert fetch(granted(engine, export_id=made.id, organization_id="other-lab")).status == 404
+    assert fetch(granted(engine, what=made.id, until=utc_now())).status == 404
+    assert fetch(granted(engine, what=made.id, organization_id="other-lab")).status == 404
     assert len(told(engine)) == 3  # the export, and the two that were given out
 
 
@@ -356,7 +356,7 @@ def test_addresses_cant_be_guessed(engine: Engine) -> None:
 
 
 def test_a_download_that_begins_in_the_middle_is_on_record_too(engine: Engine, made: Export) -> None:
-    place = granted(engine, export_id=made.id)
+    place = granted(engine, what=made.id)
     answer = fetch(place, range="bytes=1-9")
     assert (answer.status, len(answer.content)) == (206, 9)
     assert [found.record.action for found in told(engine)] == ["export", "download"]
@@ -370,25 +370,30 @@ def test_an_address_gives_out_no_other_file_whatever_the_row_says(engine: Engine
     secret.write_text("secret")
     with writing(engine) as connection:
         connection.execute(update(export_table).values(file=str(secret)))
-    assert fetch(granted(engine, export_id=made.id)).status == 404
+    assert fetch(granted(engine, what=made.id)).status == 404
 
 
 # Saved filters
 
 
-def test_a_filter_is_saved_by_name_opened_again_and_forgotten(open_app: OpenApp, small_url: str) -> None:
+def test_a_filter_is_saved_by_name_opened_again_and_forgotten(
+    open_app: OpenApp, small_url: str, engine: Engine
+) -> None:
     app = open_app(small_url, "exports", org=SMALL, seq="2-4")
     app.test.text_input("saved_filter_name").set_value("Few of them")
     app.test.checkbox("saved_filter_shared").check().run()
     app.click("Save")
     assert app.errors == []
     other = open_app(small_url, "exports", org=SMALL, role="compliance-reviewer")
-    assert announced(other) == 10
+    assert announced(other) == 11  # with the record of the sharing
     other.click("Few of them")
     assert announced(other) == 3
     assert other.params["seq"] == ["2-4"]
-    other.test.button("saved_filter_drop__Few of them").click().run()
-    assert "Few of them" not in other.buttons
+    assert [button.key for button in other.test.button if "_drop_" in str(button.key)] == []  # it is another's
+    app.test.button("saved_filter_drop__Few of them").click().run()
+    assert "Few of them" not in app.buttons
+    acts = Ledger(engine, SMALL).stream(*RecordFilter(entity_types=("saved_filter",)).conditions())
+    assert [found.record.action for found in acts] == ["create", "delete"]
     assert "Few of them" not in open_app(small_url, "exports", org="other-lab").buttons
 
 

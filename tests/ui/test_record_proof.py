@@ -13,6 +13,7 @@ from flasktrack.seal.sealing import seal
 from flasktrack.settings import Settings
 from flasktrack.store.engine import open_engine
 from flasktrack.store.exports import UNDER_WAY, list_exports
+from flasktrack.store.reader import Ledger
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
 from tests.store.samples import event, record
@@ -43,7 +44,12 @@ def test_a_sealed_records_proof_and_package_can_be_taken_away(
     assert "a checkpoint signed over records 1 to 10 covers it" in app.text
     app.click("Make its proof")
     assert app.errors == []
-    assert len(app.test.get("download_button")) == 1
+    (link,) = app.test.get("link_button")
+    proof = fetch(link.proto.url)
+    assert proof.headers["content-disposition"] == 'attachment; filename="small-lab-record-3.tlog-proof"'
+    assert proof.text.startswith("c2sp.org/tlog-proof@v1\n")
+    (told,) = Ledger(engine, HERE).stream(first=12)
+    assert (told.record.action, told.record.entity_type, told.record.entity_id) == ("download", "record", "3")
     app.click("Make a package of it")
     app.click_link("The package is on the page Exports, with its download")
     deadline = time.monotonic() + SECONDS
