@@ -27,7 +27,10 @@ from flasktrack.cli_witness import add_witness_commands
 from flasktrack.errors import FlaskTrackError, KeyringError
 from flasktrack.settings import DATA, Settings
 from flasktrack.store.engine import initialize
+from flasktrack.store.roles import APP, OWNER, READER, RECORDER, ROLES
 from flasktrack.trust.keyring import Keyring
+
+_USERS = {"dashboard": APP, "lab_application": RECORDER, "auditor": READER}  # names for users, to be going on with
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    command("init", _init, "create the database's schema, or bring it to this version, and the keys")
+    init = command("init", _init, "create the database's schema, or bring it to this version, and the keys")
+    init.add_argument("--roles", action="store_true", help="PostgreSQL: make roles for owner, app, recorder and reader")
     demo = command("demo", _demo, "fill an empty database with the sample lab")
     demo.add_argument("--tampered", action="store_true", help="make a copy that an insider has altered instead")
 
@@ -100,14 +104,21 @@ def _parser() -> argparse.ArgumentParser:
 def _init(options: argparse.Namespace) -> int:
     keyring = Keyring.from_settings(Settings.from_environment())
     with _database(options, blank=True) as engine:
-        initialize(engine)
+        initialize(engine, with_roles=options.roles)
         place = engine.url.render_as_string(hide_password=True)
     try:
         keyring.create()
     except KeyringError as problem:
         raise KeyringError(f"The database {place} is ready, but not its keys: {problem.what}", problem.advice) from None
     keys = str(keyring.directory)
-    _answer(options, {"database": place, "keys": keys}, f"The database {place} is ready, with its keys in {keys}.")
+    lines = [f"The database {place} is ready, with its keys in {keys}."]
+    if options.roles:
+        lines += [
+            f"Its tables belong to {OWNER}. Give each program a user of its own, who is a member of one of the roles:",
+            *(f"- CREATE ROLE {user} LOGIN PASSWORD '...' IN ROLE {role};" for user, role in _USERS.items()),
+        ]
+    document = {"database": place, "keys": keys} | ({"roles": list(ROLES)} if options.roles else {})
+    _answer(options, document, *lines)
     return SOUND
 
 

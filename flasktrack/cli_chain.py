@@ -31,6 +31,7 @@ from flasktrack.settings import Settings, parse_duration
 from flasktrack.store.engine import writing
 from flasktrack.store.inspection import IndexCheck
 from flasktrack.store.organizations import chain_sizes, list_chains, list_strays
+from flasktrack.store.row_security import of_organization
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
@@ -145,7 +146,7 @@ def _workers(options: argparse.Namespace, engine: Engine, chains: list[str]) -> 
         return
     count: int | None = options.workers
     if count is None:
-        sizes = chain_sizes(engine)
+        sizes = chain_sizes(of_organization(engine, options.organization) if options.organization else engine)
         large = max((sizes.get(chain, 0) for chain in chains), default=0) >= _WORTH_A_POOL
         count = (os.cpu_count() or 1) if large else 1
     if count < 1:

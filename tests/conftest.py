@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -131,6 +131,28 @@ def postgresql_url(request: pytest.FixtureRequest, postgres_server: URL) -> Iter
         console.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield postgres_server.set(database=name).render_as_string(hide_password=False)
         console.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def url_of_role(postgresql_url: str) -> Iterator[Callable[[str], str]]:
+    """`url_of_role("flasktrack_app")` is the test's PostgreSQL database for a user who is a member of that role.
+
+    Roles belong to the whole server: the users go at the end, the roles stay.
+    """
+    owner = make_url(postgresql_url)
+    made: list[str] = []
+
+    def url(role: str) -> str:
+        user = f"user_{uuid.uuid4().hex}"
+        with _postgres_console(owner.set(drivername="postgresql").render_as_string(False)) as console:
+            console.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'secret' IN ROLE {role}")
+        made.append(user)
+        return owner.set(username=user, password="secret").render_as_string(hide_password=False)
+
+    yield url
+    with _postgres_console(owner.set(drivername="postgresql").render_as_string(False)) as console:
+        for user in made:
+            console.execute(f"DROP OWNED BY {user}; DROP ROLE {user}")
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from flasktrack.errors import ImportFailed, InvalidRecord, RecordConflict, Unkno
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization, find_organization
 from flasktrack.store.reader import find_recorded
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import chain_head
 from flasktrack.store.writer import append
 
@@ -75,7 +76,7 @@ def import_file(
     """
     check_organization_id(organization_id)
     read = _reader(format or ("csv" if path.suffix.lower() == ".csv" else "jsonl"), mapping)
-    with open_lines(path) as lines, writing(engine) as connection:
+    with open_lines(path) as lines, writing(of_organization(engine, organization_id)) as connection:
         size = _size_of(connection, organization_id, time_zone)
         events = read(lines)
         count, last = 0, size

@@ -47,6 +47,7 @@ from flasktrack.store.exports import (
     settle_export,
 )
 from flasktrack.store.organizations import check_time_zone
+from flasktrack.store.row_security import of_organization
 from flasktrack.verify.runner import Trust
 
 NOT_RECORDED = "It is not on record in the chain: {}"
@@ -99,6 +100,7 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
 
     Raises ExportFailed (ExportCancelled where somebody stopped it); the row says so, too.
     """
+    engine = of_organization(engine, organization_id)
     asked = find_export(engine, organization_id, export_id)
     if asked is None or asked.status != RUNNING:
         raise ExportFailed(f"There is no export {export_id[:40]!r} to be made.", "It may have ended: look at the page.")

@@ -29,6 +29,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.intake import Part, stored_hash
 from flasktrack.insight.intake_spans import read_records
 from flasktrack.store.reader import list_erasures
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
 
@@ -87,7 +88,7 @@ class Copy:
     def standing(self, organization_id: str) -> tuple[CopyState, int]:
         """How far the copy has come, and how far there are records. A copy of something else is forgotten."""
         state = self.state(organization_id)
-        with self.source.connect() as connection:
+        with of_organization(self.source, organization_id).connect() as connection:
             seq = audit_record.c.seq
             if state.records:
                 hashes = connection.execute(scoped(organization_id, audit_record.c.hash).where(seq == state.last_seq))
@@ -102,7 +103,7 @@ class Copy:
 
         Raises CopyFailed where the copy can't be written, and DatabaseError where the records can't be read.
         """
-        with self._taking_in[organization_id], self.source.connect() as connection:
+        with self._taking_in[organization_id], of_organization(self.source, organization_id).connect() as connection:
             state, newest = self.standing(organization_id)
             if newest <= state.last_seq:
                 return state
@@ -138,7 +139,7 @@ class Copy:
             wanted = scoped(organization_id, seq).where(seq <= reached, *chosen.conditions())
             if before is not None:
                 wanted = wanted.where(seq > before)
-            with self.source.connect() as source, self.engine.begin() as connection:
+            with of_organization(self.source, organization_id).connect() as source, self.engine.begin() as connection:
                 rows = source.execution_options(yield_per=_FOUND_AT_ONCE).execute(wanted.order_by(seq))
                 for positions in rows.scalars().partitions():
                     columns = [[organization_id] * len(positions), [key] * len(positions), list(positions)]

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, func
 from flasktrack.core.erasure import Erasure
 from flasktrack.insight.intake import Part, read_parts
 from flasktrack.store.engine import open_database, sqlite_file
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
 from flasktrack.verify.span import spans
@@ -74,7 +75,7 @@ def _read_by_workers(
 
 def _read_span(url: str, organization_id: str, first: int, last: int, erasures: Sequence[Erasure]) -> list[Part]:
     """In a worker, which opens the database by itself."""
-    with _database(url).connect() as connection:
+    with of_organization(_database(url), organization_id).connect() as connection:
         return list(read_parts(connection, organization_id, first, last, erasures))
 
 

@@ -16,6 +16,7 @@ from flasktrack.core.note import Signature, parse_note, parse_signatures
 from flasktrack.errors import InvalidNote, NotIntact, TreeIncomplete, WitnessError
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
+from flasktrack.store.row_security import of_organization
 from flasktrack.trust.checkpoints import StoredCheckpoint, add_cosignatures, list_checkpoints, open_note
 from flasktrack.trust.keyring import Keyring
 from flasktrack.trust.tree import StoredTree
@@ -43,7 +44,7 @@ def make_request(
     """
     get_organization(engine, organization_id)
     name = _witness(keyring, witness)
-    with engine.connect() as connection:
+    with of_organization(engine, organization_id).connect() as connection:
         stored = list_checkpoints(connection, organization_id)
         if not stored:
             raise WitnessError(
@@ -81,11 +82,12 @@ def take_in(engine: Engine, keyring: Keyring, answer: str, organization_ids: Ite
         names = ", ".join(sorted({line.name[:80] for line in lines}))
         raise WitnessError(f"Nobody in this answer is a witness that is trusted here: {names}.", _TRUST)
     for organization_id in organization_ids:
-        with engine.connect() as connection:
+        mine = of_organization(engine, organization_id)
+        with mine.connect() as connection:
             stored = list_checkpoints(connection, organization_id)
         for row in reversed(stored):
             if _fits(row, signed):
-                with writing(engine) as connection:
+                with writing(mine) as connection:
                     added = add_cosignatures(connection, organization_id, row.size, (line for _, line in signed))
                 return Cosigned(organization_id, row.size, added)
     raise InvalidNote(

@@ -45,6 +45,7 @@ def seal(
     or was signed by keys that are not trusted here; KeyringError, AnchorError, UnknownOrganization.
     """
     ledger = Ledger(engine, organization_id)
+    engine = ledger.engine
     trust.keyring.signing_keys(organization_id)  # raises before any work where they can't be used
     head = ledger.head()
     with engine.connect() as connection:

@@ -15,6 +15,7 @@ from flasktrack.core.note import parse_note
 from flasktrack.errors import InvalidNote, TimestampError
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
+from flasktrack.store.row_security import of_organization
 from flasktrack.trust.checkpoints import (
     StoredCheckpoint,
     add_cosignatures,
@@ -56,7 +57,7 @@ def make_stamp_request(engine: Engine, organization_id: str, keyring: Keyring) -
     from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
     get_organization(engine, organization_id)
-    with engine.connect() as connection:
+    with of_organization(engine, organization_id).connect() as connection:
         row = latest_checkpoint(connection, organization_id)
     if row is None:
         return None
@@ -100,12 +101,13 @@ def take_in_stamp(engine: Engine, keyring: Keyring, response: bytes, organizatio
     digest = _imprint(response)
     for organization_id in organization_ids:
         get_organization(engine, organization_id)
-        with engine.connect() as connection:
+        mine = of_organization(engine, organization_id)
+        with mine.connect() as connection:
             stored = list_checkpoints(connection, organization_id)
         for row in reversed(stored):
             if _fits(row, digest):
                 _check(authority, row, response)
-                with writing(engine) as connection:
+                with writing(mine) as connection:
                     added = add_cosignatures(connection, organization_id, row.size, [signature_of(response)])
                 return Stamped(organization_id, row.size, stamped_at(response), bool(added))
     raise TimestampError("The time stamp fits no checkpoint here.", "Nothing was added. Is it of another database?")

@@ -25,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flasktrack.core.clocks import local_hour
 from flasktrack.errors import DatabaseError, DatabaseReadOnly, SchemaError
+from flasktrack.store import roles, row_security
 from flasktrack.store.schema import metadata
 
 VERSION_TABLE = "flasktrack_schema"
@@ -57,6 +58,7 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "begin", row_security.begin)
     return engine
 
 
@@ -91,8 +93,10 @@ def is_blank(engine: Engine) -> bool:
         return not inspect(connection).get_table_names()
 
 
-def initialize(engine: Engine) -> None:
+def initialize(engine: Engine, *, with_roles: bool = False) -> None:
     """Create the schema, or bring an older one to this version; does nothing where it is current.
+
+    `with_roles` makes PostgreSQL's roles, too (roles.py); where they own the tables already, they stay in force.
 
     Raises SchemaError where the schema is newer than this version of FlaskTrack, or a table of somebody else's has
     the name of one of FlaskTrack's; DatabaseError where the database can't be reached or written.
@@ -113,9 +117,14 @@ def initialize(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INIT_LOCK})
         _check_upgradable(connection)
+        owned = engine.dialect.name == "postgresql" and roles.become_owner(connection, VERSION_TABLE)
         config = _alembic()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if with_roles:
+            roles.make_roles(connection, VERSION_TABLE)
+        elif owned:
+            roles.grant(connection, VERSION_TABLE)
 
 
 def check_schema(engine: Engine) -> None:

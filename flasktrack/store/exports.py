@@ -20,6 +20,7 @@ from flasktrack.core.record import Event, Record
 from flasktrack.core.times import format_time, parse_time, utc_now
 from flasktrack.errors import ExportFailed
 from flasktrack.store.engine import writing
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.saved_filters import read_params
 from flasktrack.store.schema import export
 from flasktrack.store.writer import append
@@ -72,7 +73,7 @@ def new_export_id() -> str:
 
 def begin_export(engine: Engine, asked: Export) -> None:
     """Keep a row of an export that is about to be written. Raises ExportFailed where too many are being written."""
-    with writing(engine) as connection:
+    with writing(of_organization(engine, asked.organization_id)) as connection:
         fresh = format_time(utc_now() - _SILENT)
         busy = select(func.count()).where(export.c.status.in_(UNDER_WAY), export.c.updated_at >= fresh)
         if connection.execute(busy).scalar_one() >= MOST_AT_ONCE:
@@ -113,7 +114,7 @@ def settle_export(connection: Connection, export_id: str, status: str, **values:
 
 def cancel_export(engine: Engine, organization_id: str, export_id: str) -> None:
     """Ask the process that writes an export to stop."""
-    with writing(engine) as connection:
+    with writing(of_organization(engine, organization_id)) as connection:
         connection.execute(
             update(export).where(_is(organization_id, export_id), export.c.status == RUNNING).values(status=CANCELLING)
         )
@@ -121,7 +122,7 @@ def cancel_export(engine: Engine, organization_id: str, export_id: str) -> None:
 
 def find_export(engine: Engine, organization_id: str, export_id: str) -> Export | None:
     """An organization's export of that id."""
-    with engine.connect() as connection:
+    with of_organization(engine, organization_id).connect() as connection:
         row = connection.execute(select(export).where(_is(organization_id, export_id))).first()
     return None if row is None else _export(row)
 
@@ -129,7 +130,7 @@ def find_export(engine: Engine, organization_id: str, export_id: str) -> Export 
 def list_exports(engine: Engine, organization_id: str, limit: int = 100) -> list[Export]:
     """An organization's exports, the newest first. One whose process has been silent for long has failed."""
     statement = select(export).where(export.c.organization_id == organization_id)
-    with engine.connect() as connection:
+    with of_organization(engine, organization_id).connect() as connection:
         rows = connection.execute(statement.order_by(export.c.requested_at.desc(), export.c.id).limit(limit)).all()
     return [_export(row) for row in rows]
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Row, Table, UniqueConstraint, text
 from sqlalchemy.exc import DBAPIError
 
+from flasktrack.store import row_security
 from flasktrack.store.inspection_words import SHOWN, listed, name_shown
 from flasktrack.store.schema import metadata
 from flasktrack.store.triggers import FUNCTION_BODY, all_postgresql_triggers
@@ -18,13 +19,17 @@ _KINDS = {
     "v": "a view", "m": "a materialized view", "f": "a foreign table", "p": "a partitioned table", "S": "a sequence",
 }  # fmt: skip
 _FUNCTION = "flasktrack_refuse"
+_POLICY = f"{row_security.POLICY} * PERMISSIVE {{0}} USING {row_security.CONDITION}"  # for all commands and users
 
 _RELATION = """
 SELECT c.oid, n.nspname AS schema, c.relkind::text AS kind, c.relpersistence::text AS persistence,
-    c.relrowsecurity OR c.relforcerowsecurity AS row_security,
+    c.relrowsecurity AS row_security, c.relforcerowsecurity AS forced,
     EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE c.oid IN (inhrelid, inhparent)) AS inherits,
     ARRAY(SELECT rulename::text FROM pg_catalog.pg_rewrite WHERE ev_class = c.oid ORDER BY 1) AS rules,
-    ARRAY(SELECT polname::text FROM pg_catalog.pg_policy WHERE polrelid = c.oid ORDER BY 1) AS policies
+    ARRAY(SELECT concat_ws(' ', polname, polcmd, CASE WHEN polpermissive THEN 'PERMISSIVE' END, polroles,
+        'USING ' || pg_catalog.pg_get_expr(polqual, polrelid),
+        'CHECK ' || pg_catalog.pg_get_expr(polwithcheck, polrelid))
+        FROM pg_catalog.pg_policy WHERE polrelid = c.oid ORDER BY 1) AS policies
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass(:name)
 """
@@ -136,12 +141,23 @@ def _of_relation(name: str, row: Row[Any]) -> Iterator[str]:
         return
     if row.persistence != "p":
         yield f"The table {name} is not kept like others: it is unlogged or temporary, and can vanish."
-    if row.row_security or row.policies:
-        yield f"The table {name} has row security: some users don't see all rows. {listed(row.policies)}".rstrip()
+    yield from _of_row_security(name, row)
     if row.inherits:
         yield f"The table {name} inherits from another one, or another one from it: it shows rows that are not its own."
     if row.rules:
         yield f"The table {name} has rules, which change what is written or read: {listed(row.rules)}."
+
+
+def _of_row_security(name: str, row: Row[Any]) -> Iterator[str]:
+    """Only the policy that FlaskTrack made may decide which rows somebody sees, and never for the tables' owner."""
+    made = [_POLICY] if name in row_security.TABLES else []
+    for policy in row.policies:
+        if policy not in made:
+            yield f"The table {name} has row security of another kind: some users don't see all rows. {policy[:SHOWN]}"
+    if row.forced or (row.row_security and not made):
+        yield f"The table {name} has row security that FlaskTrack did not switch on: some users don't see all rows."
+    if made and not (row.row_security and made[0] in row.policies):
+        yield f"The row security of the table {name} is gone: users who may see one organization's rows see all."
 
 
 def _of_parts(connection: Connection, table: Table, oid: int, schema: str) -> Iterator[str]:

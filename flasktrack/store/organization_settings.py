@@ -47,7 +47,7 @@ def read_setting(engine: Engine, organization_id: str, name: str) -> Setting:
     Raises UnknownOrganization.
     """
     ledger = Ledger(engine, organization_id)
-    with engine.connect() as connection:
+    with ledger.engine.connect() as connection:
         stored = connection.execute(_stored(organization_id, name)).first()
     record = audit_record.c
     told = ledger.stream(record.entity_type == ENTITY_TYPE, record.entity_id == name, descending=True, limit=1)

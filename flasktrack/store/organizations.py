@@ -11,7 +11,8 @@ from flasktrack.core.body import check_characters
 from flasktrack.core.header import ZERO_HASH
 from flasktrack.core.record import MAX_POSITION, check_organization_id, is_organization_id
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import InvalidOrganization, InvalidRecord, UnknownOrganization
+from flasktrack.errors import DatabaseError, InvalidOrganization, InvalidRecord, UnknownOrganization
+from flasktrack.store.row_security import enter, hides_rows
 from flasktrack.store.schema import audit_record, chain_head, checkpoint, organization
 
 _ENOUGH = 100  # organizations to take five good names from, where somebody put in bad ones
@@ -44,6 +45,7 @@ def create_organization(
         raise InvalidOrganization(f"The organization {organization_id} exists already.", "Choose another id.")
     made = Organization(organization_id, name or organization_id, time_zone, format_time(utc_now()))
     connection.execute(insert(organization).values(**made._asdict()))
+    enter(connection, organization_id)
     connection.execute(insert(chain_head).values(organization_id=organization_id, size=0, hash=ZERO_HASH))
     return made
 
@@ -66,7 +68,10 @@ def list_organizations(engine: Engine) -> list[Organization]:
 
 
 def list_chains(engine: Engine) -> list[str]:
-    """The ids of all organizations of which anything is stored, even where somebody removed their other rows."""
+    """The ids of all organizations of which anything is stored, even where somebody removed their other rows.
+
+    This, `list_strays` and `chain_sizes` raise DatabaseError where the database user is not shown all of them.
+    """
     return sorted(name for name in _stored_ids(engine) if is_organization_id(name))
 
 
@@ -83,6 +88,11 @@ def list_strays(engine: Engine) -> list[str]:
 def _stored_ids(engine: Engine) -> set[Any]:
     columns = (organization.c.id, chain_head.c.organization_id, checkpoint.c.organization_id)
     with engine.connect() as connection:
+        if hides_rows(connection):
+            raise DatabaseError(
+                "This database user is shown one organization at a time, so what concerns all of them can't be done.",
+                "Name one with --organization, or connect as a member of flasktrack_owner.",
+            )
         return {
             name for statement in (*map(select, columns), _ids_of_records()) for name in connection.scalars(statement)
         }

@@ -18,6 +18,7 @@ from flasktrack.core.finding import Finding
 from flasktrack.core.record import MAX_POSITION, SECTIONS, Content, Record, Section
 from flasktrack.core.related import parse_related
 from flasktrack.store.organizations import Organization, get_organization
+from flasktrack.store.row_security import enter, of_organization
 from flasktrack.store.schema import audit_payload, audit_record, chain_head
 from flasktrack.store.scope import previous_hash, records_here, scoped
 
@@ -62,8 +63,8 @@ class Ledger:
     """One organization's records, read-only. Raises UnknownOrganization where there is no such organization."""
 
     def __init__(self, engine: Engine, organization_id: str) -> None:
-        self.engine = engine
-        self.organization: Organization = get_organization(engine, organization_id)
+        self.engine = of_organization(engine, organization_id)
+        self.organization: Organization = get_organization(self.engine, organization_id)
 
     def stream(
         self,
@@ -166,6 +167,7 @@ def newest_of_entity(
     connection: Connection, organization_id: str, entity_type: str, entity_id: str, *conditions: ColumnElement[bool]
 ) -> CheckedRecord | None:
     """The newest record of an entity, by its count of acts: ordered by seq, SQLite may read every record before it."""
+    enter(connection, organization_id)  # whoever finds out where somebody belongs looks at several, one by one
     columns = audit_record.c
     mine = _with_neighbours(organization_id).where(columns.entity_type == entity_type, columns.entity_id == entity_id)
     row = connection.execute(mine.where(*conditions).order_by(columns.entity_seq.desc()).limit(1)).first()

@@ -21,6 +21,7 @@ from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import InvalidFilter, InvalidRecord, NotPermitted
 from flasktrack.store.acts import append_act
 from flasktrack.store.engine import writing
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import saved_filter
 from flasktrack.store.scope import Permission, Scope
 
@@ -63,7 +64,7 @@ def save_filter(engine: Engine, scope: Scope, name: str, params: Mapping[str, li
     owner, by = SHARED if shared else scope.actor.subject, scope.actor.subject
     mine = _is(scope, owner, name)
     values = {"filter": orjson.dumps(dict(params)).decode(), "saved_at": format_time(utc_now()), "saved_by": by}
-    with writing(engine) as connection:
+    with writing(of_organization(engine, scope.organization_id)) as connection:
         if shared:
             _record(connection, scope, name, {"filter": dict(params), "shared_by": by})
         connection.execute(delete(saved_filter).where(mine))
@@ -74,7 +75,7 @@ def save_filter(engine: Engine, scope: Scope, name: str, params: Mapping[str, li
 def delete_filter(engine: Engine, scope: Scope, name: str, *, shared: bool) -> None:
     """Forget a filter of one's own, or one that is shared. Raises NotPermitted, and what `append` raises."""
     owner = SHARED if shared else scope.actor.subject
-    with writing(engine) as connection:
+    with writing(of_organization(engine, scope.organization_id)) as connection:
         if shared:
             _record(connection, scope, name, None)
         connection.execute(delete(saved_filter).where(_is(scope, owner, name)))
@@ -90,7 +91,7 @@ def may_change(scope: Scope, saved: SavedFilter) -> bool:
 def list_filters(engine: Engine, organization_id: str, by: str) -> list[SavedFilter]:
     """Those that the organization shares, and a person's own, each by name."""
     mine = select(saved_filter).where(_row.organization_id == organization_id, _row.owner.in_((SHARED, by)))
-    with engine.connect() as connection:
+    with of_organization(engine, organization_id).connect() as connection:
         rows = connection.execute(mine.order_by(_row.owner, _row.name)).all()
     return [found for row in rows if (found := _saved(row)) is not None]
 

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, inser
 
 from flasktrack.core.finding import ERROR, SEVERITY, Finding
 from flasktrack.core.times import format_time, parse_time, utc_now
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import verification
 
 VERIFIED, BROKEN, NOT_CHECKED = "verified", "broken", "not_checked"
@@ -118,7 +119,7 @@ def list_verifications(engine: Engine, organization_id: str, limit: int = 100) -
 
     Never raises for what a row holds: see `Verification.believed`.
     """
-    with engine.connect() as connection:
+    with of_organization(engine, organization_id).connect() as connection:
         return _read(connection, organization_id, limit)
 
 

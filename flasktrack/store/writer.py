@@ -34,6 +34,7 @@ from flasktrack.store.inserting import insert_rows
 from flasktrack.store.ordinals import Key, last_ordinals
 from flasktrack.store.randomness import new_record_id, random_parts
 from flasktrack.store.reader import RecordedContent, find_recorded, read_newest
+from flasktrack.store.row_security import enter
 from flasktrack.store.schema import audit_payload, audit_record, chain_head, record_link
 
 _LOOKUP = 400  # record_ids in one look-up; SQLite allows 999 parameters in its older builds
@@ -128,6 +129,7 @@ def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes
     """
     if not is_organization_id(organization_id):  # it may be text that no database takes
         raise _unknown(organization_id)
+    enter(connection, organization_id)
     heads = connection.execute(_lock_statement(organization_id)).all()
     if not heads:
         raise _unknown(organization_id)

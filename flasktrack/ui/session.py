@@ -19,6 +19,7 @@ from flasktrack.insight.following import Follower, Standing
 from flasktrack.settings import Settings
 from flasktrack.store.engine import check_schema, open_engine
 from flasktrack.store.organizations import Organization, check_time_zone, list_organizations
+from flasktrack.store.row_security import of_organization
 from flasktrack.ui import address
 from flasktrack.ui.registry import ROLES_WITH_PAGES
 
@@ -67,8 +68,9 @@ def current() -> Context:
     zone = check_time_zone(organization.time_zone)
     follower = _follower_of_settings()
     standing = follower.keep_up(organization.id)
+    mine = of_organization(engine, organization.id)
     return Context(
-        engine, follower.copy, standing, organization, organizations, zone, role, principal=f"user:demo-{role}"
+        mine, follower.copy, standing, organization, organizations, zone, role, principal=f"user:demo-{role}"
     )
 
 

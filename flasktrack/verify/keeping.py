@@ -22,6 +22,7 @@ from flasktrack.core.record import Event
 from flasktrack.core.times import parse_time
 from flasktrack.errors import FlaskTrackError
 from flasktrack.store.engine import writing
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.verifications import Verification, store_verification
 from flasktrack.store.writer import append
 
@@ -38,7 +39,7 @@ def keep_verification(engine: Engine, done: Verification) -> None:
     Where no record can be appended (the chain is broken, the organization is gone), the row alone is stored: what was
     found must not be lost for that.
     """
-    with writing(engine) as connection:
+    with writing(of_organization(engine, done.organization_id)) as connection:
         store_verification(connection, done)
         event = _event(done)
         if event is not None:

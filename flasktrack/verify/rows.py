@@ -99,6 +99,8 @@ class Streams(NamedTuple):
 
     def _fetch(self, statement: Select[Any], seq: ColumnElement[int]) -> Iterator[list[RawRow]]:
         """Rows, the first column of which is `seq`, in blocks."""
+        if not self.connection.in_transaction():
+            self.connection.begin()  # which tells PostgreSQL of which organization rows are wanted; a driver does not
         driver = self.connection.connection.dbapi_connection
         if isinstance(driver, sqlite3.Connection):
             return self._fetch_sqlite(driver, statement, seq)

@@ -20,6 +20,7 @@ from flasktrack.errors import InvalidFilter
 from flasktrack.store.inspection import IndexCheck, inspect_tables
 from flasktrack.store.organizations import get_organization, list_chains
 from flasktrack.store.reader import read_head
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import scoped
 from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, Verification
@@ -125,6 +126,7 @@ def verify_with_root(
     """`verify_organization`, and the root over what was verified: what a seal may sign."""
     # Before the snapshot: a checkpoint that is sealed meanwhile is anchored after it is stored.
     anchors = trust.anchors.read(organization_id) if trust is not None and trust.anchors is not None else []
+    engine = of_organization(engine, organization_id)
     if not anchors and organization_id not in list_chains(engine):
         get_organization(engine, organization_id)  # raises, and says which ones there are
     started_at, start = utc_now(), time.monotonic()

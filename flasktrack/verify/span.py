@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from flasktrack.core.collector import collector_paused
 from flasktrack.store.engine import open_database
+from flasktrack.store.row_security import of_organization
 from flasktrack.verify.chain import ChainCheck, Problem, Suspect
 from flasktrack.verify.continuity import Tape, use_seed
 from flasktrack.verify.roots import CHUNK, LeafRange, LeafTrail
@@ -146,7 +147,7 @@ def scan_elsewhere(
     use_seed(seed)
     tape = Tape()
     try:
-        with _database(url).connect() as connection:
+        with of_organization(_database(url), organization_id).connect() as connection:
             found = scan(connection, organization_id, first, last, wanted, tape, joined=joined, altered=altered)
         found.tape = tape.taken_down()
     finally:

@@ -84,12 +84,29 @@ POSTGRESQL = {
         ["CREATE RULE quiet AS ON INSERT TO record_link WHERE NEW.entity_id = 'B-1' DO INSTEAD NOTHING"],
         "The table record_link has rules, which change what is written or read: quiet.",
     ),
-    "row security": (
-        [
-            "ALTER TABLE audit_record ENABLE ROW LEVEL SECURITY",
-            "CREATE POLICY all_but_two ON audit_record USING (seq <> 2)",
-        ],
-        "The table audit_record has row security: some users don't see all rows. all_but_two",
+    "a second policy": (
+        ["CREATE POLICY all_but_two ON audit_record AS RESTRICTIVE USING (seq <> 2)"],
+        "The table audit_record has row security of another kind: some users don't see all rows. all_but_two",
+    ),
+    "another condition under the policy's name": (
+        ["ALTER POLICY flasktrack_organization ON audit_record USING (seq <> 2)"],
+        "The row security of the table audit_record is gone",
+    ),
+    "a policy for one user alone": (
+        ["ALTER POLICY flasktrack_organization ON audit_record TO CURRENT_USER"],
+        "The row security of the table audit_record is gone",
+    ),
+    "row security that is switched off": (
+        ["ALTER TABLE audit_record DISABLE ROW LEVEL SECURITY"],
+        "The row security of the table audit_record is gone",
+    ),
+    "row security that hides rows from the owner, too": (
+        ["ALTER TABLE audit_record FORCE ROW LEVEL SECURITY"],
+        "The table audit_record has row security that FlaskTrack did not switch on",
+    ),
+    "row security where there is none": (
+        ["ALTER TABLE organization ENABLE ROW LEVEL SECURITY"],
+        "The table organization has row security that FlaskTrack did not switch on",
     ),
     "rows of another table": (
         ["CREATE TABLE more () INHERITS (record_link)"],
@@ -313,5 +330,5 @@ def test_an_index_check_that_nobody_waits_for_is_given_up(lab: Engine) -> None:
 def test_a_postgresql_user_who_may_only_read_can_look(postgresql_engine: Engine) -> None:
     auditor = ["CREATE ROLE auditor", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO auditor", "SET ROLE auditor"]
     assert inspected(postgresql_engine, auditor) == []
-    hidden = ["ALTER TABLE audit_record ENABLE ROW LEVEL SECURITY", *auditor]
+    hidden = ["ALTER TABLE audit_record DISABLE ROW LEVEL SECURITY", *auditor]
     assert len(inspected(postgresql_engine, hidden)) == 1
