@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -18,6 +19,7 @@ from flasktrack.store.organizations import list_chains
 from flasktrack.trust.keyring import Keyring
 from flasktrack.ui import faults, session
 from flasktrack.ui.downloads import ROUTES
+from flasktrack.ui.guard import Guard
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.sidebar import draw_sidebar
 from flasktrack.ui.theme import apply_style
@@ -59,6 +61,6 @@ if get_script_run_ctx(suppress_warning=True) is None:
     # The server loads this file before any session runs it. Without the next line, a page's address that is opened
     # first of all would be looked up among pages/*.py, of which there are none.
     PagesManager.uses_pages_directory = False
-    app = st.App(Path(__file__).name, routes=ROUTES)
+    app = st.App(Path(__file__).name, routes=ROUTES, middleware=[Middleware(Guard)])
 else:
     main()

@@ -292,7 +292,7 @@ def browser() -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(browser: BrowserContext) -> Iterator[Page]:
     """An empty page. The test fails where it asks for anything that is not on this machine (and nothing is found
-    there), or throws a JavaScript error."""
+    there), throws a JavaScript error, or does what the content security policy forbids."""
     outside: list[str] = []
     errors: list[str] = []
 
@@ -303,6 +303,7 @@ def page(browser: BrowserContext) -> Iterator[Page]:
     with closing(browser.new_page()) as page:
         page.on("request", note)
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
         yield page
     browser.clear_cookies()
     assert not outside, f"the page asked the internet for {outside}"
