@@ -81,10 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     demo = command("demo", _demo, "fill an empty database with the sample lab")
     demo.add_argument("--tampered", action="store_true", help="make a copy that an insider has altered instead")
 
-    imports = command("import", _import, "append a file's events: all of them or none")
-    imports.add_argument("file", metavar="FILE", type=Path)
+    imports = command("import", _import, "append the events of a file, or of a folder's files: all of them or none")
+    imports.add_argument("file", metavar="FILE", type=Path, help="plain or compressed by gzip, or a folder")
     imports.add_argument("--organization", metavar="ID", required=True)
-    imports.add_argument("--format", choices=("jsonl", "csv"), help="default: by the file's name")
+    imports.add_argument(
+        "--format",
+        metavar="NAME",
+        help="jsonl, csv, cloudtrail, github, django-auditlog, ocsf or retraced; default: jsonl, or csv by the name",
+    )
     imports.add_argument("--mapping", metavar="FILE", type=Path, help="which column gives which field (CSV)")
     imports.add_argument("--time-zone", metavar="ZONE", help="of an organization that is new; default UTC")
 

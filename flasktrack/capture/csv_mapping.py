@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from flasktrack.capture.csv_sources import REPEATS, TRANSFORMS, RecordIdSource, Source, TimeSource
+from flasktrack.capture.files import NOTHING_IMPORTED, unreadable
 from flasktrack.capture.jsonl import ACTOR_KEYS, ENTITY_KEYS, EVENT_KEYS, RELATED_KEYS
-from flasktrack.capture.lines import NOTHING_IMPORTED, unreadable
 from flasktrack.core.record import SECTIONS
 from flasktrack.errors import ImportFailed, InvalidOrganization
 from flasktrack.store.organizations import check_time_zone

@@ -12,8 +12,9 @@ from uuid import UUID
 
 from flasktrack.capture.csv_mapping import CsvMapping, Template, sources
 from flasktrack.capture.csv_sources import Source
+from flasktrack.capture.files import NOTHING_IMPORTED
 from flasktrack.capture.jsonl import event_from_object
-from flasktrack.capture.lines import MAX_LINE_BYTES, NOTHING_IMPORTED, bad_line
+from flasktrack.capture.lines import MAX_LINE_BYTES, bad_line
 from flasktrack.core.record import SECTIONS, Event
 from flasktrack.core.times import format_time
 from flasktrack.errors import ImportFailed, InvalidRecord

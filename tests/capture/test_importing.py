@@ -213,7 +213,7 @@ def test_what_cannot_be_read_makes_no_organization(sqlite_engine: Engine, tmp_pa
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"format": "xml"}, "'xml' can't be imported. The formats are jsonl and csv."),
+        ({"format": "xml"}, "'xml' can't be imported. The formats are jsonl, csv, cloudtrail,"),
         ({"format": "csv"}, "needs a mapping file"),
         ({"mapping": PERMIT_MAPPING}, "A mapping is for CSV"),
     ],
