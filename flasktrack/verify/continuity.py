@@ -20,9 +20,10 @@ import xxhash
 ABSENT, UNKNOWN = 0, 1
 """Fingerprints of a section that is null, and of one whose content can't be relied on."""
 
-_SHARE = 2_000_000  # rows sorted at a time: 112 MB
+_SHARE = 400_000  # rows sorted at a time: 22 MB
 _ROW = struct.Struct("7q")
 _FLUSH = 20_000 * _ROW.size
+_READ = 100_000 * _ROW.size
 
 # Drawn anew in each run: nobody can prepare two states or names that collide.
 _SEED = int.from_bytes(os.urandom(8))
@@ -105,11 +106,10 @@ class Tape:
         size = os.fstat(self._file.fileno()).st_size
         if not size:
             return
-        rows: Rows = np.memmap(self._file, dtype=np.int64, mode="r").reshape(-1, 7)
-        shares = -(-len(rows) // _SHARE)
+        shares = -(-size // (_SHARE * _ROW.size))
         for key in (_ACTOR, _ENTITY):
             for share in range(shares):
-                mine = rows if shares == 1 else rows[rows[:, key] % shares == share]
+                mine = np.concatenate(list(self._share(size, key, share, shares)))
                 mine = mine[np.lexsort((mine[:, _SEQ], mine[:, key]))]
                 name = "actor_seq" if key == _ACTOR else "entity_seq"
                 ordinal = _ACTOR_SEQ if key == _ACTOR else _ENTITY_SEQ
@@ -119,6 +119,12 @@ class Tape:
                     changed = _changed_states(mine, untrusted)
                     for seq in changed[changed >= since]:
                         yield "state", int(seq)
+
+    def _share(self, size: int, key: int, share: int, shares: int) -> Iterator[Rows]:
+        """The rows whose key falls into a share. (Read, not mapped: memory would hold all of the file.)"""
+        for start in range(0, size, _READ):
+            block = np.frombuffer(os.pread(self._file.fileno(), _READ, start), dtype=np.int64).reshape(-1, 7)
+            yield block if shares == 1 else block[block[:, key] % shares == share]
 
 
 def _broken_ordinals(rows: Rows, key: int, ordinal: int, untrusted: Rows, since: int) -> Rows:
