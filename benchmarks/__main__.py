@@ -79,6 +79,7 @@ def groups(scale: int) -> tuple[Group, ...]:
             3,
             (
                 ("verify", "Verify everything, one process: FlaskTrack"),
+                ("hash-alone", "· fetch and hash alone, in the plainest loop"),
                 ("fetch", "· bare fetch of the same rows"),
                 ("auditchain-verify", "· the same events, auditchain `verify`"),
             ),

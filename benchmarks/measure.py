@@ -14,16 +14,19 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
 from auditchain import AuditLog, SqliteBackend
 from sqlalchemy import Engine
 
 from benchmarks import sealed
 from benchmarks.events import make_events
 from benchmarks.stopwatch import Stopwatch
+from flasktrack.core.header import header_bytes
 from flasktrack.core.record import Event
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
@@ -142,6 +145,37 @@ def fetch(folder: Path, count: int, watch: Stopwatch) -> None:
     assert fetched == count
 
 
+def hash_alone(folder: Path, count: int, watch: Stopwatch) -> None:
+    """Rows of the same database, each with its header, hash, link and sections' digests, in the plainest loop.
+
+    What a verification of these formats can't do without: raw cursor rows, orjson and hashlib, and nothing judged of
+    ordinals, states, related entities, the tree or the types of what is stored.
+    """
+    statement = (
+        "SELECT r.seq, record_id, occurred_at, recorded_at, actor_type, actor_id, actor_name, actor_role, actor_seq, "
+        "credential_id, on_behalf_of, action, outcome, entity_type, entity_id, entity_name, entity_seq, related, "
+        "reason, correlation_id, before_digest, after_digest, context_digest, prev_hash, hash, "
+        'CAST("before" AS BLOB), before_salt, CAST("after" AS BLOB), after_salt, CAST(context AS BLOB), context_salt '
+        "FROM audit_record r JOIN audit_payload p ON p.organization_id = r.organization_id AND p.seq = r.seq "
+        "WHERE r.organization_id = ? ORDER BY r.seq"
+    )
+    previous, hashed = bytes(32), 0
+    with _plain(folder / CHAIN) as connection, watch:
+        for row in connection.execute(statement, (ORGANIZATION,)):
+            prev_hash, hash_, before, before_salt, after, after_salt, context, context_salt = row[23:]
+            related = [] if row[17] == "[]" else [(one["type"], one["id"]) for one in orjson.loads(row[17])]
+            fields = (*row[:17], related, *row[18:24])
+            header = header_bytes(ORGANIZATION, *fields)
+            assert prev_hash == previous
+            assert sha256(b"\x00" + header).digest() == hash_
+            assert before is None or sha256(before_salt + before).digest() == row[20]
+            assert after is None or sha256(after_salt + after).digest() == row[21]
+            assert context is None or sha256(context_salt + context).digest() == row[22]
+            previous = hash_
+            hashed += 1
+    assert hashed == count
+
+
 def auditchain_verify(folder: Path, count: int, watch: Stopwatch) -> None:
     """auditchain's verification of the database that `auditchain_append_batches` left."""
 
@@ -225,6 +259,7 @@ MEASURES: dict[str, Callable[[Path, int, Stopwatch], None]] = {
     "auditchain-append-singly": auditchain_append_singly,
     "verify": verify,
     "fetch": fetch,
+    "hash-alone": hash_alone,
     "auditchain-verify": auditchain_verify,
     **sealed.MEASURES,
 }

@@ -1,14 +1,16 @@
 """Taking records in: rows of the SQL database are checked as readers check them, and become columns.
 
-Almost every record is sound, so a row is first held against its hash, its link and its digests in the quickest way;
-what is not found sound by that is judged by the rules that readers apply (`core.check`).
+Almost every record is sound, so a block of rows is first held against its hashes, links and digests as a whole
+(`verify.sound`); where anything in it is not in order, each row is judged by the rules that readers apply
+(`core.check`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,19 +18,20 @@ import orjson
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from flasktrack.core.check import check_record, fields_hash
+from flasktrack.core.check import check_record
 from flasktrack.core.erasure import Erasure
-from flasktrack.core.header import SALT_BYTES, ZERO_HASH
+from flasktrack.core.header import ZERO_HASH
 from flasktrack.core.record import MAX_POSITION, SECTIONS, Record, Section
 from flasktrack.core.related import parse_related
 from flasktrack.core.times import parse_time
 from flasktrack.insight.copy_tables import UNRELIABLE, record, related
 from flasktrack.verify.rows import Streams
+from flasktrack.verify.sound import UNREADABLE, columns_of, give_hashes, related_of
 
 RECORDS_AT_ONCE = 20_000
 _SECTIONS_AT = 26  # audit_record's columns come first, then body and salt of each section
-_TIME_LENGTH = len("2026-11-24T05:06:07.123456Z")
 _FIRST_YEAR = np.datetime64("0001-01-01", "us")
+_WHOLE = frozenset({int, type(None)})
 _TYPES = {"TEXT": pa.string(), "BIGINT": pa.int64(), "DATETIME": pa.timestamp("us")}
 _RECORD_COLUMNS = [column for column in record.columns if column.name != "organization_id"]
 _RECORD_SCHEMA = pa.schema([(column.name, _TYPES[str(column.type)]) for column in record.columns])
@@ -54,11 +57,10 @@ def read_parts(
         neighbour = streams.neighbour() if first > 1 else None
         check = _Check(organization_id, erasures, first - 1, None if neighbour is None else neighbour[0])
         for block in streams.records():
-            for row in block:
-                check.take((organization_id, *row))
-                if len(check.rows) == RECORDS_AT_ONCE:
-                    yield check.part()
-        if check.rows:
+            check.take(block)
+            if check.held >= RECORDS_AT_ONCE:
+                yield check.part()
+        if check.held:
             yield check.part()
 
 
@@ -76,49 +78,72 @@ class _Check:
         self.last_seq = before
         self.hashes = [] if neighbour is None else [neighbour]  # of the records at the last position
         self.before: list[bytes] = []  # of those at the position before that
-        self.rows: list[list[Any]] = []
+        self.columns: list[list[Any]] = [[] for _ in _RECORD_COLUMNS]
         self.related: list[tuple[int, str, str]] = []
         self.last_hash = b""
         self.failed = 0
 
-    def take(self, row: tuple[Any, ...]) -> None:
-        """Check a row (the organization's id, then what `Streams.records` gives) and keep what the copy holds of it."""
+    @property
+    def held(self) -> int:
+        """How many records were kept since the last part."""
+        return len(self.columns[0])
+
+    def take(self, block: list[tuple[Any, ...]]) -> None:
+        """Check rows (see `Streams.records`) and keep what the copy holds of them."""
+        if not self._take_sound(block):
+            for row in block:
+                self._take((self.organization_id, *row))
+
+    def _take_sound(self, block: list[tuple[Any, ...]]) -> bool:
+        """Take rows of which every one is in order."""
+        previous = ZERO_HASH if block[0][0] == 1 else next(iter(self.hashes), None)
+        if previous is None or len(self.hashes) > 1:
+            return False
+        columns = columns_of(block)
+        try:
+            names = related_of(columns)
+            if not give_hashes(self.organization_id, columns, names, self.last_seq + 1, previous):
+                return False
+        except UNREADABLE:
+            return False
+        kept: tuple[Iterable[Any], ...] = (
+            *columns[:17], columns.reason, columns.correlation_id, map(_ip, columns.context),
+            map(_fingerprint, columns.before), map(_fingerprint, columns.after), repeat(None, len(block)),
+        )  # fmt: skip
+        for column, values in zip(self.columns, kept, strict=True):
+            column.extend(values)
+        self.related += [(seq, *name) for seq, of_one in zip(columns.seq, names, strict=True) for name in of_one]
+        self.last_seq, self.last_hash = columns.seq[-1], columns.hash[-1]
+        self.before = [columns.hash[-2]] if len(block) > 1 else self.hashes
+        self.hashes = [columns.hash[-1]]
+        return True
+
+    def _take(self, row: tuple[Any, ...]) -> None:
+        """Check a row, the organization's id before it."""
         seq = row[1]
         if type(seq) is not int:  # no position at all, which a verification reports
             return
-        double = seq == self.last_seq and bool(self.rows)
+        double = seq == self.last_seq and bool(self.held)
         if not double:
             self.before = self.hashes if seq == self.last_seq + 1 else []
             self.hashes = []
             self.last_seq = seq
-        before, before_salt, after, after_salt, context, context_salt = row[_SECTIONS_AT:]
+        before, _, after, _, context, _ = row[_SECTIONS_AT:]
         try:
             names = parse_related(row[18])
-            sound = fields_hash((*row[:18], names, *row[19:25])) == row[25] and (
-                row[24] in self.before or (row[24] == ZERO_HASH if seq == 1 else not self.before)
-            )
-            sound = (
-                sound
-                and not double
-                and _gives(before, before_salt, row[21])
-                and _gives(after, after_salt, row[22])
-                and _gives(context, context_salt, row[23])
-            )
-        except (TypeError, ValueError, AttributeError):  # a stored row may hold anything
-            names, sound = (), False
-        altered: set[str] = set()
-        code = None
-        if not sound:
-            code, altered = self._judge(row, names, double=double)
+        except (TypeError, ValueError):  # a stored row may hold anything
+            names = ()
+        code, altered = self._judge(row, names, double=double)
         self.hashes.append(row[25])
         self.last_hash = stored_hash(row[25])
         self.failed += code is not None
         prints = (
-            None if digest is None else UNRELIABLE if name in altered else _fingerprint(body)
+            None if digest is None else UNRELIABLE if name in altered else _fingerprint(body or b"")
             for name, digest, body in (("before", row[21], before), ("after", row[22], after))
         )
-        ip = _ip(context) if context is not None and "context" not in altered else None
-        self.rows.append([*row[1:18], row[19], row[20], ip, *prints, code])
+        ip = None if "context" in altered else _ip(context)
+        for column, value in zip(self.columns, (*row[1:18], row[19], row[20], ip, *prints, code), strict=True):
+            column.append(value)
         if names:
             self.related += [(seq, type_, id_) for type_, id_ in names]
 
@@ -147,16 +172,17 @@ class _Check:
             return "record_modified", set(SECTIONS)
         if double and "chain_broken" not in codes:
             codes.insert(0, "chain_broken")
-            twin = self.rows[-1]
-            self.failed += twin[-1] is None
-            twin[-1] = twin[-1] or "chain_broken"
+            codes_held = self.columns[-1]
+            self.failed += codes_held[-1] is None
+            codes_held[-1] = codes_held[-1] or "chain_broken"
         return next(iter(codes), None), altered
 
     def part(self) -> Part:
         """What was kept since the last part."""
-        columns = list(zip(*self.rows, strict=True))
-        arrays = [pa.array([self.organization_id] * len(self.rows), pa.string())]
-        arrays += [_array(str(column.type), values) for column, values in zip(_RECORD_COLUMNS, columns, strict=True)]
+        arrays = [pa.array(repeat(self.organization_id, self.held), pa.string())]
+        arrays += [
+            _array(str(column.type), values) for column, values in zip(_RECORD_COLUMNS, self.columns, strict=True)
+        ]
         seqs, types, ids = zip(*self.related, strict=True) if self.related else ((), (), ())
         links = [
             pa.array([self.organization_id] * len(seqs), pa.string()),
@@ -167,15 +193,8 @@ class _Check:
             pa.RecordBatch.from_arrays(links, schema=_RELATED_SCHEMA),
             self.last_seq, self.last_hash, self.failed,
         )  # fmt: skip
-        self.rows, self.related, self.failed = [], [], 0
+        self.columns, self.related, self.failed = [[] for _ in _RECORD_COLUMNS], [], 0
         return done
-
-
-def _gives(body: bytes | None, salt: bytes | None, digest: bytes | None) -> bool:
-    """Whether a section is what its digest says."""
-    if body is None or salt is None or digest is None:
-        return body is salt is digest
-    return len(salt) == SALT_BYTES and sha256(salt + body).digest() == digest
 
 
 def _section(body: bytes | None, salt: bytes | None) -> Section | None:
@@ -185,13 +204,13 @@ def _section(body: bytes | None, salt: bytes | None) -> Section | None:
     return Section(salt or b"", (body or b"").decode(errors="replace"))
 
 
-def _fingerprint(body: bytes | None) -> int:
+def _fingerprint(body: bytes | None) -> int | None:
     """64 bits that tell two bodies apart; never UNRELIABLE."""
-    return int.from_bytes(sha256(body or b"").digest()[:8], "big", signed=True) or 1
+    return None if body is None else int.from_bytes(sha256(body).digest()[:8], "big", signed=True) or 1
 
 
-def _ip(context: bytes) -> str | None:
-    if b'"ip"' not in context:
+def _ip(context: bytes | None) -> str | None:
+    if context is None or b'"ip"' not in context:
         return None
     try:
         found = orjson.loads(context)
@@ -217,19 +236,21 @@ def _text(value: Any) -> str | None:
 
 
 def _integers(values: Sequence[Any]) -> pa.Array:
-    if all(type(value) is int for value in values):
-        return pa.array(values, pa.int64())
+    if _WHOLE.issuperset(map(type, values)):
+        try:
+            return pa.array(values, pa.int64())
+        except (pa.ArrowException, OverflowError):  # an integer of more than 64 bits
+            pass
     fits = (type(value) is int and abs(value) <= MAX_POSITION for value in values)
     return pa.array([value if fit else None for value, fit in zip(values, fits, strict=True)], pa.int64())
 
 
 def _times(values: Sequence[Any]) -> pa.Array:
     try:
-        if all(len(value) == _TIME_LENGTH and value[-1] == "Z" and value[10] == "T" for value in values):
-            moments = np.array([value[:-1] for value in values], dtype="datetime64[us]")
-            if moments.min() >= _FIRST_YEAR:
-                return pa.array(moments, pa.timestamp("us"))
-    except (TypeError, ValueError):
+        moments = pa.array(values, pa.string()).cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+        if not moments.null_count and moments.to_numpy().min() >= _FIRST_YEAR:
+            return moments
+    except (pa.ArrowException, UnicodeError):
         pass
     return pa.array([_time(value) for value in values], pa.timestamp("us"))
 

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain, repeat
-from operator import le
+from operator import eq, le
 from typing import Any, NamedTuple
 
 from flasktrack.core.header import SALT_BYTES, header_bytes
@@ -22,7 +22,9 @@ Link = tuple[Any, ...]
 """(seq, entity_type, entity_id) of `record_link`."""
 
 _SALT = frozenset({SALT_BYTES})
-_UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, OverflowError)  # what a tampered row may lead to
+_TEXT = frozenset({str, type(None)})
+UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, OverflowError)
+"""What a tampered row may lead to."""
 
 
 class Links:
@@ -60,6 +62,42 @@ class Links:
         yield from self._links
 
 
+class Columns(NamedTuple):
+    """The rows of a block (see `Streams.records`), column by column."""
+
+    seq: tuple[Any, ...]
+    record_id: tuple[Any, ...]
+    occurred_at: tuple[Any, ...]
+    recorded_at: tuple[Any, ...]
+    actor_type: tuple[Any, ...]
+    actor_id: tuple[Any, ...]
+    actor_name: tuple[Any, ...]
+    actor_role: tuple[Any, ...]
+    actor_seq: tuple[Any, ...]
+    credential_id: tuple[Any, ...]
+    on_behalf_of: tuple[Any, ...]
+    action: tuple[Any, ...]
+    outcome: tuple[Any, ...]
+    entity_type: tuple[Any, ...]
+    entity_id: tuple[Any, ...]
+    entity_name: tuple[Any, ...]
+    entity_seq: tuple[Any, ...]
+    related: tuple[Any, ...]
+    reason: tuple[Any, ...]
+    correlation_id: tuple[Any, ...]
+    before_digest: tuple[Any, ...]
+    after_digest: tuple[Any, ...]
+    context_digest: tuple[Any, ...]
+    prev_hash: tuple[Any, ...]
+    hash: tuple[Any, ...]
+    before: tuple[Any, ...]
+    before_salt: tuple[Any, ...]
+    after: tuple[Any, ...]
+    after_salt: tuple[Any, ...]
+    context: tuple[Any, ...]
+    context_salt: tuple[Any, ...]
+
+
 class Sound(NamedTuple):
     """What a sound block leaves for what comes after it."""
 
@@ -69,57 +107,77 @@ class Sound(NamedTuple):
     last_time: str
 
 
+def columns_of(rows: Sequence[Any]) -> Columns:
+    """The columns of at least one row."""
+    return Columns._make(zip(*rows, strict=True))
+
+
+def give_hashes(
+    organization_id: str, columns: Columns, related: Sequence[tuple[tuple[str, str], ...]], first: int, previous: bytes
+) -> bool:
+    """Whether the rows are those of the positions from `first` on, each gives its hash and its sections' digests, and
+    links to the one before, the first of them to `previous`.
+
+    Raises what `UNREADABLE` names where a row holds what no record can.
+    """
+    seqs, hashes = columns.seq, columns.hash
+    if seqs != tuple(range(first, first + len(seqs))):
+        return False
+    texts = (*columns[1:8], *columns[9:16], columns.reason, columns.correlation_id)
+    if not _TEXT.issuperset(map(type, chain.from_iterable(texts))):  # a number would be written as one
+        return False
+    headers = map(header_bytes, repeat(organization_id), *columns[:17], related, *columns[18:24])
+    return (
+        all(map(eq, hashes, [sha256(b"\x00" + header).digest() for header in headers]))
+        and columns.prev_hash[0] == previous
+        and columns.prev_hash[1:] == hashes[:-1]
+        and _sections_agree(columns.before_digest, columns.before_salt, columns.before)
+        and _sections_agree(columns.after_digest, columns.after_salt, columns.after)
+        and _sections_agree(columns.context_digest, columns.context_salt, columns.context)
+    )
+
+
+def related_of(columns: Columns) -> list[tuple[tuple[str, str], ...]]:
+    """What each row relates to. Raises ValueError where that can't be read."""
+    return [() if text == NOTHING_RELATED else parse_related(text) for text in columns.related]
+
+
 def judge_block(
     organization_id: str, rows: Sequence[Any], first: int, previous: bytes | None, earlier: str, links: Links
 ) -> Sound | None:
-    """Judge rows (see `Streams.records`) that should be those of the positions from `first` on; None unless all of
-    them are in order.
+    """Judge rows (see `Streams.records`) that should be those of the positions from `first` on; None unless all of them
+    are in order.
 
     `previous` is the hash of the record before, `earlier` its recorded_at. Where the block is not sound, `links` are as
     they were.
     """
-    (
-        seqs, record_ids, occurred, recorded, actor_types, actor_ids, actor_names, actor_roles, actor_seqs, credentials,
-        principals, actions, outcomes, entity_types, entity_ids, entity_names, entity_seqs, related_texts, reasons,
-        correlations, before_digests, after_digests, context_digests, prev_hashes, hashes, befores, before_salts,
-        afters, after_salts, contexts, context_salts,
-    ) = zip(*rows, strict=True)  # fmt: skip
-    if previous is None or seqs != tuple(range(first, first + len(rows))):
+    if previous is None:
         return None
+    columns = columns_of(rows)
+    recorded = columns.recorded_at
     try:
-        related = [() if text == NOTHING_RELATED else parse_related(text) for text in related_texts]
-        headers = map(
-            header_bytes, repeat(organization_id), seqs, record_ids, occurred, recorded, actor_types, actor_ids,
-            actor_names, actor_roles, actor_seqs, credentials, principals, actions, outcomes, entity_types, entity_ids,
-            entity_names, entity_seqs, related, reasons, correlations, before_digests, after_digests, context_digests,
-            prev_hashes,
-        )  # fmt: skip
-        computed = [sha256(b"\x00" + header).digest() for header in headers]
+        related = related_of(columns)
         in_order = (
-            computed == list(hashes)
-            and prev_hashes[0] == previous
-            and prev_hashes[1:] == hashes[:-1]
+            give_hashes(organization_id, columns, related, first, previous)
             and earlier <= recorded[0]
             and all(map(le, recorded, recorded[1:]))
-            and _sections_agree(before_digests, before_salts, befores)
-            and _sections_agree(after_digests, after_salts, afters)
-            and _sections_agree(context_digests, context_salts, contexts)
         )
         if not in_order:
             return None
         taken_down = zip(
-            map(name_key, actor_types, actor_ids), map(name_key, entity_types, entity_ids), seqs, actor_seqs,
-            entity_seqs, _fingerprints(befores), _fingerprints(afters), strict=True,
+            map(name_key, columns.actor_type, columns.actor_id), map(name_key, columns.entity_type, columns.entity_id),
+            columns.seq, columns.actor_seq, columns.entity_seq, _fingerprints(columns.before),
+            _fingerprints(columns.after), strict=True,
         )  # fmt: skip
         tape = array("q", chain.from_iterable(taken_down))
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     taken = links.take(first + len(rows) - 1)
-    expected = [(seq, *item) for seq, items in zip(seqs, related, strict=True) if items for item in items]
+    expected = [(seq, *item) for seq, items in zip(columns.seq, related, strict=True) if items for item in items]
     if taken != expected and sorted(taken, key=repr) != sorted(expected, key=repr):
         links.give_back(taken)
         return None
-    return Sound(computed, tape.tobytes(), recorded[-1])
+    return Sound(list(columns.hash), tape.tobytes(), recorded[-1])
 
 
 def _sections_agree(digests: Sequence[Any], salts: Sequence[Any], bodies: Sequence[Any]) -> bool:
