@@ -25,44 +25,45 @@ _STATES = ("registered", "in_progress", "on_hold", "completed", "released")
 _METHODS = {"create": "POST", "update": "PATCH"}
 
 
-def make_events(first: int, count: int) -> Iterator[Event]:
-    """Events number `first` to `first + count - 1`."""
+def make_events(first: int, count: int, mark: str = "") -> Iterator[Event]:
+    """Events number `first` to `first + count - 1`; `mark` is the end of every name and id, so that the events of two
+    organizations can be told apart."""
     random = Random(first)
     for number in range(first, first + count):
         block, place = divmod(number, _AT_A_TIME * len(_ACTS))
         turn, position = divmod(place, _AT_A_TIME)
         entity = block * _AT_A_TIME + position * 77 % _AT_A_TIME
-        yield _event(random, number, entity, turn)
+        yield _event(random, number, entity, turn, mark)
 
 
-def _event(random: Random, number: int, entity: int, turn: int) -> Event:
+def _event(random: Random, number: int, entity: int, turn: int, mark: str) -> Event:
     kind, action = _KINDS[entity % len(_KINDS)], _ACTS[turn]
     machine = random.random() < 0.2
     actor = random.randrange(10 if machine else 100)
     return Event(
         occurred_at=_START + timedelta(seconds=15 * number, microseconds=random.randrange(1_000_000)),
         actor_type="service_account" if machine else "user",
-        actor_id=f"svc-{actor}" if machine else f"u-{actor:03}",
-        actor_name=f"Integration {actor}" if machine else f"Person Number {actor}",
+        actor_id=f"svc-{actor}{mark}" if machine else f"u-{actor:03}{mark}",
+        actor_name=f"Integration {actor}{mark}" if machine else f"Person Number {actor}{mark}",
         actor_role=None if machine else _ROLES[actor % len(_ROLES)],
         credential_id=f"key-{actor}" if machine else None,
         action=action,
         outcome="denied" if random.random() < 0.02 else "success",
         entity_type=kind,
-        entity_id=f"{kind[:2].upper()}-{entity:06}",
-        entity_name=f"{kind.title()} {entity}",
-        related=[("batch", f"BA-{entity // 50 * 5 + 1:06}")] if random.random() < 0.33 else (),
+        entity_id=f"{kind[:2].upper()}-{entity:06}{mark}",
+        entity_name=f"{kind.title()} {entity}{mark}",
+        related=[("batch", f"BA-{entity // 50 * 5 + 1:06}{mark}")] if random.random() < 0.33 else (),
         reason="re-measured after calibration" if random.random() < 0.1 else None,
         correlation_id=f"req-{number // 3:08x}",
-        before=_state(entity, _LAST_CHANGE[turn]) if action == "update" else None,
-        after=_state(entity, turn) if action in _METHODS else None,
+        before=_state(entity, _LAST_CHANGE[turn], mark) if action == "update" else None,
+        after=_state(entity, turn, mark) if action in _METHODS else None,
         context=_context(random, kind, entity, action) if random.random() < 0.9 else None,
     )
 
 
-def _state(entity: int, turn: int) -> dict[str, Any]:
+def _state(entity: int, turn: int, mark: str) -> dict[str, Any]:
     return {
-        "name": f"Buffer {entity}",
+        "name": f"Buffer {entity}{mark}",
         "status": _STATES[(entity + turn) % len(_STATES)],
         "volume_ml": 50 - turn * 0.125,
         "location": f"B-{entity % 12}/freezer {entity % 40}/A{turn}",

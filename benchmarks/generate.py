@@ -40,15 +40,20 @@ _DELAY = timedelta(seconds=2)  # between an act and its record
 _Row = tuple[Any, ...]
 
 
-def fill(engine: Engine, organization_id: str, count: int, workers: int = 2) -> Iterator[int]:
-    """Make the organization and give it `count` records, in one transaction; yields how many there are so far."""
+def fill(
+    engine: Engine, organization_id: str, count: int, workers: int = 2, *, name: str | None = None, mark: str = ""
+) -> Iterator[int]:
+    """Make the organization and give it `count` records, in one transaction; yields how many there are so far.
+
+    `mark` ends every name and id in its records (`events.make_events`).
+    """
     head = (0, ZERO_HASH)
     actors: Counter[tuple[str, str]] = Counter()
     entities: Counter[tuple[str, str]] = Counter()
     with writing(engine) as connection, _without_triggers(connection):
-        create_organization(connection, organization_id)
+        create_organization(connection, organization_id, name)
         insert = _Insert(connection)
-        for block in _blocks(count, workers):
+        for block in _blocks(count, workers, mark):
             head = insert.chained(organization_id, block, head, actors, entities)
             yield head[0]
         mine = chain_head.c.organization_id == organization_id
@@ -69,23 +74,23 @@ def _without_triggers(connection: Connection) -> Iterator[None]:
         connection.exec_driver_sql(sql)
 
 
-def _blocks(count: int, workers: int) -> Iterator[list[_Row]]:
+def _blocks(count: int, workers: int, mark: str) -> Iterator[list[_Row]]:
     with ProcessPoolExecutor(workers) as pool:
         waiting: deque[Future[list[_Row]]] = deque()
         for first in range(0, count, _BLOCK):
-            waiting.append(pool.submit(_prepare, first, min(_BLOCK, count - first)))
+            waiting.append(pool.submit(_prepare, first, min(_BLOCK, count - first), mark))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _prepare(first: int, count: int) -> list[_Row]:
+def _prepare(first: int, count: int, mark: str) -> list[_Row]:
     """In a worker: events, checked; their record_ids, recording times, digests and what goes into audit_payload."""
     gc.disable()
     rows = []
     random = random_parts()
-    for event in make_events(first, count):
+    for event in make_events(first, count, mark):
         content = check_event(event)
         parts = next(random)
         payload: list[Any] = []

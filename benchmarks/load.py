@@ -1,0 +1,295 @@
+"""Many people at once: `python -m benchmarks.load [--sessions 50] [--seconds 120] [--records N | --database URL]`.
+
+Each session clicks from page to page, on the next one as soon as the last is drawn (or after `--pause` seconds), as
+one of the organizations' people. Every page that comes is looked at: it must say nothing of an error, name the
+session's own organization, and hold no word of another one's names and ids. Prints a Markdown table; the exit status is
+1 where anything of that failed. A browser beside them tells when a page is ready to be read.
+
+Without `--database` one with two organizations is made in `--folder`, unless it is there. With it, take one whose
+organizations' names do not occur in each other's records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from benchmarks.app import RunningApp, free_port, running_app
+from benchmarks.generate import fast_engine, fill
+from benchmarks.visitor import Params, Visitor
+from flasktrack.access.roles import Role
+from flasktrack.insight.copy_place import open_copy
+from flasktrack.store.engine import open_database, open_engine
+from flasktrack.store.organizations import list_organizations
+from flasktrack.store.reader import Ledger
+
+MADE = {"aurora-bioworks": "Aurora Bioworks", "tidewater-assays": "Tidewater Assays"}
+"""Organizations of a database that is made here; the ids end every name in their records."""
+_PEOPLE = (Role.QA_LEAD, Role.COMPLIANCE_REVIEWER, Role.LAB_MANAGER)
+_WARM_UP = 0.25  # of the time: memory is compared from there on
+
+
+class Person(NamedTuple):
+    """Somebody who clicks: `foreign` are words that must never be in what they are sent."""
+
+    organization_id: str
+    organization: str
+    role: Role
+    foreign: tuple[str, ...]
+    places: tuple[tuple[str, Params], ...]
+
+
+class Load:
+    """What came of the clicks."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, list[float]] = defaultdict(list)
+        self.problems: Counter[str] = Counter()
+        self.memory: list[tuple[float, int]] = []
+
+    @property
+    def pages(self) -> list[float]:
+        return [one for times in self.seconds.values() for one in times]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.splitlines()[0])
+    parser.add_argument("--sessions", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--pause", type=float, default=0, help="seconds from a page that is drawn to the next click")
+    parser.add_argument("--records", type=int, default=1_000_000, help="of both organizations, in a database made here")
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/flasktrack-load"))  # noqa: S108
+    parser.add_argument("--database", metavar="URL", help="a database to use in place of one that is made")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    engine = open_database(options.database) if options.database else _database(options.folder, options.records)
+    people = [_person(engine, *found) for found in _who(engine, options.sessions)]
+    _fill_copy(engine)
+    environment = {
+        "FLASKTRACK_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        "FLASKTRACK_KEY_DIR": str(options.folder / "keys"),
+    }
+    load = Load()
+    with running_app(environment, free_port()) as app:
+        alone = _browser_times(app, people[0])
+        with _watching_memory(app, load), _browsing(app, people[0]) as beside:
+            asyncio.run(_click(app, people, options.seconds, options.pause, load))
+        for line in app.complaints()[:5]:
+            load.problems[f"the app's log: {line[:200]}"] += 1
+    records = sum(Ledger(engine, one.id).newest() for one in list_organizations(engine))
+    _print(load, len(people), records, options.seconds, alone, beside)
+    engine.dispose()
+    for problem, times in load.problems.most_common(20):
+        print(f"{times} x {problem}", file=sys.stderr)
+    return 1 if load.problems or not load.pages else 0
+
+
+# What is measured
+
+
+def _database(folder: Path, records: int) -> Engine:
+    """Two organizations with half of the records each, made where they are not there."""
+    engine = open_engine(f"sqlite:///{folder / f'load-{records}.db'}")
+    if not Path(str(engine.url.database)).exists():
+        filled = fast_engine(engine.url.render_as_string(hide_password=False))
+        for organization_id, name in MADE.items():
+            for _ in fill(filled, organization_id, records // 2, name=name, mark=f"@{organization_id}"):
+                pass
+        with filled.connect().execution_options(flasktrack_begin="") as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        filled.dispose()
+    return engine
+
+
+def _fill_copy(engine: Engine) -> None:
+    """What pages count from is filled before anybody clicks: the first build is measured by benchmarks.insight."""
+    copy = open_copy(engine)
+    for organization in list_organizations(engine):
+        copy.take_in(organization.id)
+    copy.engine.dispose()
+
+
+def _who(engine: Engine, sessions: int) -> Iterator[tuple[str, Role]]:
+    """The people who click: of all organizations and roles in turn."""
+    organizations = [one.id for one in list_organizations(engine)]
+    turns = cycle([(name, role) for role in _PEOPLE for name in organizations])
+    return (next(turns) for _ in range(sessions))
+
+
+def _person(engine: Engine, organization_id: str, role: Role) -> Person:
+    others = [one for one in list_organizations(engine) if one.id != organization_id]
+    ledger = Ledger(engine, organization_id)
+    foreign = tuple(word for one in others for word in (f"@{one.id}", one.name))
+    return Person(organization_id, ledger.organization.name, role, foreign, tuple(_places(ledger, role)))
+
+
+def _places(ledger: Ledger, role: Role) -> Iterator[tuple[str, Params]]:
+    """Pages that a person of that role looks at, with what is asked of them."""
+    newest = ledger.newest()
+    draw = random.Random(newest)
+    yield "", {}
+    yield "", {"outcome": ["denied"]}
+    yield "actors", {}
+    yield "entities", {}
+    for _ in range(3):
+        checked = ledger.get(draw.randint(max(1, newest // 2), newest))
+        assert checked is not None
+        record = checked.record
+        yield "actors", {"actor": [f"{record.actor_type}:{record.actor_id}"]}
+        yield "entities", {"entity": [f"{record.entity_type}:{record.entity_id}"]}
+        yield "", {"action": [record.action]}
+        if role is not Role.LAB_MANAGER:
+            yield "records", {"record": [str(record.seq)]}
+            yield "records", {"entity": [f"{record.entity_type}:{record.entity_id}"], "with_related": ["1"]}
+    yield "attention", {}
+    if role is not Role.LAB_MANAGER:
+        yield "exports", {"outcome": ["denied"]}
+    if role is Role.QA_LEAD:
+        yield "integrity", {}
+
+
+# The clicks
+
+
+async def _click(app: RunningApp, people: list[Person], seconds: float, pause: float, load: Load) -> None:
+    end = time.monotonic() + seconds
+    await asyncio.gather(*(_session(app, number, one, end, pause, load) for number, one in enumerate(people)))
+
+
+async def _session(app: RunningApp, number: int, person: Person, end: float, pause: float, load: Load) -> None:
+    draw = random.Random(number)
+    try:
+        async with Visitor(app.address) as visitor:
+            while time.monotonic() < end:
+                page, params = draw.choice(person.places)
+                address = {"org": [person.organization_id], "role": [str(person.role)], **params}
+                drawn = await visitor.open(page, address)
+                load.seconds[page or "overview"].append(drawn.seconds)
+                for problem in (*drawn.problems, *_crossed(drawn.sent, person)):
+                    load.problems[f"{page or 'overview'}: {' '.join(problem.split())[:300]}"] += 1
+                await asyncio.sleep(pause * draw.uniform(0.5, 1.5))
+    except OSError as problem:
+        load.problems[f"no connection: {problem}"] += 1
+
+
+def _crossed(sent: bytes, person: Person) -> Iterator[str]:
+    """What a page says of others, and that it doesn't say whose it is."""
+    if person.organization.encode() not in sent:
+        yield "the page does not name its organization"
+    for word in person.foreign:
+        # The demo's switcher offers every organization; the page itself must not know of them.
+        if word.startswith("@") and word.encode() in sent:
+            yield f"the page holds {word}, which is another organization's"
+
+
+@contextmanager
+def _watching_memory(app: RunningApp, load: Load) -> Iterator[None]:
+    ended = threading.Event()
+    start = time.monotonic()
+
+    def look() -> None:
+        while app.process.poll() is None:
+            load.memory.append((time.monotonic() - start, app.memory()))
+            if ended.wait(1):
+                return
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+# The browser
+
+
+def _browser_times(app: RunningApp, person: Person, rounds: int = 3) -> dict[str, list[float]]:
+    """Seconds until a page is ready to be read in a browser, by page; the first visit, which fills caches, apart."""
+    chromium = shutil.which("chromium") or os.environ.get("CHROMIUM")
+    if chromium is None:
+        print("Chromium is not installed: nothing is said of when a page is ready in a browser.", file=sys.stderr)
+        return {}
+    from playwright.sync_api import sync_playwright
+
+    idle = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+    times: dict[str, list[float]] = {}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        for round_ in range(rounds + 1):
+            for name in ("", "actors", "entities", "records"):
+                start = time.perf_counter()
+                page.goto(f"{app.address}/{name}?org={person.organization_id}&role={person.role}")
+                page.wait_for_selector('[data-testid="stSidebarContent"]', timeout=120_000)
+                page.wait_for_selector('[data-testid="stMain"] h2', timeout=120_000)
+                page.wait_for_selector(idle, timeout=120_000)
+                if round_:
+                    times.setdefault(name or "overview", []).append(time.perf_counter() - start)
+        browser.close()
+    return times
+
+
+@contextmanager
+def _browsing(app: RunningApp, person: Person) -> Iterator[dict[str, list[float]]]:
+    """The same beside the load."""
+    found: dict[str, list[float]] = {}
+    thread = threading.Thread(target=lambda: found.update(_browser_times(app, person, rounds=2)), daemon=True)
+    thread.start()
+    yield found
+    thread.join(600)
+
+
+# What is printed
+
+
+def _print(
+    load: Load, sessions: int, records: int, seconds: float, alone: dict[str, list[float]],
+    beside: dict[str, list[float]],
+) -> None:  # fmt: skip
+    print(f"{sessions} sessions for {seconds:.0f} s on {records:,} records:\n")
+    print("| page | drawn | median | 95 % within | worst |\n| --- | ---: | ---: | ---: | ---: |")
+    for name, times in [*sorted(load.seconds.items()), ("**all**", load.pages)]:
+        print(f"| {name} | {len(times):,} | {_figures(times)} |")
+    for name, taken in (("alone", alone), ("beside the sessions", beside)):
+        for page, times in taken.items():
+            print(f"| {page}, ready in a browser, {name} | {len(times)} | {_figures(times)} |")
+    print(f"\nPages a second: {len(load.pages) / seconds:,.1f}. Errors: {sum(load.problems.values()):,}.")
+    later = [size for at, size in load.memory if at >= _WARM_UP * seconds]
+    if load.memory and later:
+        part = max(1, len(later) // 4)
+        begun, ended = median(later[:part]), median(later[-part:])
+        print(
+            f"Memory of the app: {_mb(load.memory[0][1])} before, {_mb(begun)} after a quarter of the time, "
+            f"{_mb(ended)} at the end, {_mb(max(size for _, size in load.memory))} at most."
+        )
+
+
+def _figures(times: list[float]) -> str:
+    ordered = sorted(times)
+    if not ordered:
+        return "- | - | -"
+    chosen = (median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))], ordered[-1])
+    return " | ".join(f"{one:,.2f} s" for one in chosen)
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1024**2:,.0f} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
