@@ -1,7 +1,7 @@
-"""When things happened by an organization's clocks: days and hours of the week, in one statement.
+"""When things happened by an organization's clocks: days and hours of the week.
 
-The database counts by quarter hours in UTC first, and names the local hours of these few numbers only: naming the
-hour of each record would take far longer than counting them.
+The database counts by quarter hours in UTC, and the local hours are named here, of these few numbers only: databases
+would have to be told each zone's clock changes, and ask them of each row.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from sqlalchemy import case, func, literal, select, union_all
+from sqlalchemy import func, select
 
-from flasktrack.core.clocks import HOURS, WEEK
+from flasktrack.core.clocks import FIRST_SECOND, HOURS, LAST_SECOND, QUARTER, WEEK
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.quarter_hours import Step, day_starts
+from flasktrack.insight.quarter_hours import Step, day_starts, local_hours
 from flasktrack.insight.questions import Questions
-from flasktrack.insight.week_hours import local_hour
+
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,23 @@ class Clock:
 
 def clock(questions: Questions, chosen: RecordFilter, zone: ZoneInfo) -> Clock:
     """When the records of a filter occurred, by the clocks of a zone."""
-    quarters = questions.grouped(chosen, ("quarter", "actor_type"), "records").cte()
-    kind = case((quarters.c.actor_type == "user", "person"), else_="machine").label("kind")
-    hours = select(local_hour(quarters.c.quarter, zone.key).label("hour"), kind, quarters.c.records).cte()
-    hours = hours.prefix_with("MATERIALIZED", dialect="duckdb")  # it is read twice
-    total = func.sum(hours.c.records).label("records")
-    day, of_week = (hours.c.hour // HOURS).label("number"), (hours.c.hour % WEEK).label("number")
-    known = hours.c.hour.is_not(None)
-    found = questions.rows(
-        union_all(
-            select(literal("day").label("by"), day, hours.c.kind, total).where(known).group_by(day, hours.c.kind),
-            select(literal("week"), of_week, hours.c.kind, total).where(known).group_by(of_week, hours.c.kind),
-        )
-    )
-    rows = pd.DataFrame(list(map(tuple, found)), columns=["by", "number", "kind", "records"])
-    rows = rows.astype({"number": "int64", "records": "int64"})
-    days, week = (rows[rows["by"] == by].drop(columns="by").reset_index(drop=True) for by in ("day", "week"))
-    days["number"] += 1  # ordinals count from 1
-    return Clock(days.rename(columns={"number": "day"}), week.rename(columns={"number": "week_hour"}), zone)
+    quarters = questions.grouped(chosen, ("quarter", "actor_type"), "records").subquery()
+    by_person = (quarters.c.actor_type == "user").label("by_person")
+    known = quarters.c.quarter.between(-(-FIRST_SECOND // QUARTER), LAST_SECOND // QUARTER)
+    counted = select(quarters.c.quarter, by_person, func.sum(quarters.c.records).label("records")).where(known)
+    found = questions.arrays(counted.group_by(quarters.c.quarter, by_person))
+    hours = local_hours(found["quarter"] * QUARTER, zone.key)
+    people, records = found["by_person"] == 1, found["records"]
+    days = _summed("day", hours // HOURS + 1, people, records)  # ordinals count from 1
+    return Clock(days, _summed("week_hour", hours % WEEK, people, records), zone)
+
+
+def _summed(name: str, numbers: Integers, people: npt.NDArray[np.bool_], records: Integers) -> pd.DataFrame:
+    """Records by number and kind: [name, kind, records]; without those of which there is none."""
+    first = int(numbers.min()) if len(numbers) else 0
+    frames = []
+    for kind, those in (("person", people), ("machine", ~people)):
+        sums = np.bincount(numbers[those] - first, weights=records[those]).astype(np.int64)
+        there = np.flatnonzero(sums)
+        frames.append(pd.DataFrame({name: there + first, "kind": kind, "records": sums[there]}))
+    return pd.concat(frames, ignore_index=True)

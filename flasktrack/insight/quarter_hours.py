@@ -11,13 +11,14 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sqlalchemy import BigInteger, ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from flasktrack.core.clocks import FIRST_SECOND, LAST_SECOND, QUARTER
+from flasktrack.core.clocks import FIRST_SECOND, HOURS_TO_1970, LAST_SECOND, QUARTER, zone_offsets
 
 Step = Literal["hour", "day", "week", "month"]
 _ORDINAL_OF_1970 = date(1970, 1, 1).toordinal()
@@ -109,3 +110,11 @@ def _walk_back(time: pd.Timestamp) -> pd.Timestamp:
     before = time - pd.Timedelta(seconds=QUARTER)
     clock, hour = before.tz_localize(None), time.tz_localize(None).floor("h")
     return _walk_back(before) if hour <= clock < time.tz_localize(None) else time
+
+
+def local_hours(seconds: npt.NDArray[np.int64], zone: str) -> npt.NDArray[np.int64]:
+    """As `core.clocks.local_hour`, of many POSIX times that every zone has."""
+    offsets = np.array(zone_offsets(zone), dtype=np.int64)
+    place = np.searchsorted(offsets[1:, 0], seconds, side="right")
+    hours: npt.NDArray[np.int64] = (seconds + offsets[place, 1]) // 3600 + HOURS_TO_1970
+    return hours

@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, Subquery, and_, case, func, or_, select
 
@@ -94,6 +96,20 @@ class Questions:
         """The rows of the answer to a SELECT."""
         with self.copy.engine.connect() as connection:
             return connection.execute(statement).all()
+
+    def arrays(self, statement: Select[Any]) -> dict[str, npt.NDArray[np.int64]]:
+        """The answer to a SELECT of whole numbers, none of them null, column by column.
+
+        DuckDB fills the arrays itself: half a million rows take it a hundredth of the time that Python's objects do.
+        """
+        names = [str(column.name) for column in statement.selected_columns]
+        with self.copy.engine.connect() as connection:
+            result = connection.execute(statement)
+            if connection.dialect.name == "duckdb":
+                found = cast(Any, result.cursor).fetchnumpy()
+                return {name: np.asarray(found[name]).astype(np.int64) for name in names}
+            rows = np.array([[int(value) for value in row] for row in result], dtype=np.int64).reshape(-1, len(names))
+            return dict(zip(names, rows.T, strict=True))
 
     def totals(self, chosen: RecordFilter) -> Totals:
         """The figures of a filter; all zero, and times None, where no record meets it."""
