@@ -9,7 +9,7 @@ DEVELOPS := $(VENV)/.requirements-dev.installed
 EMBEDDED := data/flasktrack.db
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
-.PHONY: help setup run test lint types format example bench clean
+.PHONY: help setup run test lint types audit format example bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,10 @@ format: $(DEVELOPS)  ## put the code into its form
 
 types: $(DEVELOPS)  ## check types
 	$(PY) -m mypy
+
+audit: $(DEVELOPS)  ## look for mistakes in security, and for known vulnerabilities of what is installed
+	$(PY) -m bandit --quiet --configfile pyproject.toml --recursive flasktrack pages app.py
+	$(PY) .ci/audit.py || test $$? -eq 3  # 3: no service could be asked, and it says so
 
 example: $(DEVELOPS)  ## start a laboratory's application whose activity the app shows
 	$(PY) -m examples.lab

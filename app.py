@@ -5,6 +5,7 @@ streamlit run app.py
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -61,6 +62,8 @@ if get_script_run_ctx(suppress_warning=True) is None:
     # The server loads this file before any session runs it. Without the next line, a page's address that is opened
     # first of all would be looked up among pages/*.py, of which there are none.
     PagesManager.uses_pages_directory = False
-    app = st.App(Path(__file__).name, routes=ROUTES, middleware=[Middleware(Guard)])
+    app = st.App(
+        Path(__file__).name, routes=ROUTES, middleware=[Middleware(Guard, url=os.environ.get("FLASKTRACK_URL"))]
+    )
 else:
     main()

@@ -13,13 +13,13 @@ from base64 import b64encode
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
-from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 MAX_BODY_BYTES = 64 * 1024
 """Of a request. No page takes files; the largest form holds two passwords and an address."""
@@ -27,6 +27,8 @@ MAX_BODY_BYTES = 64 * 1024
 # Streamlit's, and of no use here: counts of its own, pages for programs, files from the browser, others' components.
 CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/upload_file", "/component")
 
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+_HOST = re.compile(r"(\[(?P<ip6>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z.-]+))(:[0-9]{1,5})?")
 _LENGTH = re.compile(r"[0-9]{1,9}")
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
@@ -55,10 +57,11 @@ def content_security_policy(inline_scripts: Iterable[bytes]) -> str:
 
 
 class Guard:
-    """The application, guarded."""
+    """The application, guarded. It answers under the name in `url`, where people reach it, and under this machine's."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, url: str | None = None) -> None:
         self.app = app
+        self.names = {*_THIS_MACHINE, *filter(None, [urlsplit(url or "").hostname])}
         base = str(st.get_option("server.baseUrlPath") or "").strip("/")
         self.closed = tuple(f"/{base}{path}" if base else path for path in CLOSED)
         page = Path(file_util.get_static_dir(), "index.html").read_bytes()
@@ -93,7 +96,8 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         """The status and the words with which a request is refused, or None."""
-        if len(headers.getlist("host")) != 1 or not is_host_allowed(headers["host"]):
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or _name(hosts[0]) not in self.names:
             return 400, "FlaskTrack does not answer under this name. Ask whoever runs it for its address."
         path = scope["path"]
         if any(path == closed or path.startswith(f"{closed}/") for closed in self.closed):
@@ -102,6 +106,12 @@ class Guard:
         if not _LENGTH.fullmatch(length) or int(length) > MAX_BODY_BYTES:
             return 413, "That is more than FlaskTrack takes from a browser."
         return None
+
+
+def _name(host: str) -> str | None:
+    """The name in a Host header, without its port; None for anything that is more or less than that (RFC 9110, 7.2)."""
+    match = _HOST.fullmatch(host)
+    return None if match is None else (match["ip6"] or match["name"]).lower().rstrip(".")
 
 
 class _Limited:

@@ -51,7 +51,7 @@ def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Guard(application)(scope, receive, send))
+    asyncio.run(Guard(application, "https://audit.example.org/")(scope, receive, send))
     if not sent:
         return "nothing", Headers({}), b""
     start = sent[0]
@@ -75,7 +75,18 @@ def test_every_answer_says_what_the_page_may_do() -> None:
     assert ask("/own")[1].getlist("x-frame-options") == ["SAMEORIGIN"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8501", "localhost", "LOCALHOST:80", "[::1]:8501"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1:8501",
+        "localhost",
+        "LOCALHOST:80",
+        "[::1]:8501",
+        "audit.example.org",
+        "Audit.Example.org.:1",
+    ],
+)
 def test_it_answers_under_its_own_names(host: str) -> None:
     assert ask(headers=[("host", host)])[0] == 200
     assert ask(headers=[("host", host)], kind="websocket")[0] == "websocket.accept"
@@ -84,7 +95,8 @@ def test_it_answers_under_its_own_names(host: str) -> None:
 @pytest.mark.parametrize(
     "hosts",
     [[], [""], ["evil.example"], ["localhost.evil.example"], ["127.0.0.1@evil.example"], ["localhost", "evil.example"],
-     ["127.0.0.1:port"], ["localhost/evil"]],
+     ["127.0.0.1:port"], ["localhost/evil"], ["localhost:"], ["evil.audit.example.org"],
+     ["audit.example.org,evil.example"]],
 )  # fmt: skip
 def test_it_answers_under_no_other_name(hosts: list[str]) -> None:
     headers = [("host", host) for host in hosts]
