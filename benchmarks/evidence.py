@@ -25,6 +25,7 @@ from flasktrack.export.exporting import export_records
 from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import open_engine, writing
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.checkpoints import StoredCheckpoint, store_checkpoint
 from flasktrack.trust.keyring import Keyring
 from flasktrack.trust.tree import StoredTree, extend_tree
@@ -61,7 +62,7 @@ def make(folder: Path, name: str, records: int, watch: Stopwatch) -> int:
     package = folder / f"{name}.zip"
     package.unlink(missing_ok=True)
     with watch:
-        made = export_records(engine, ORGANIZATION, chosen, "evidence", package, options=options)
+        made = export_records(engine, machine_scope(ORGANIZATION), chosen, "evidence", package, options=options)
     engine.dispose()
     return made.records
 

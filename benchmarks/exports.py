@@ -21,6 +21,7 @@ from flasktrack.export.exporting import export_records
 from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import open_engine
+from flasktrack.store.scope import machine_scope
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = ("csv", "jsonl", "ocsf", "parquet", "xlsx")
@@ -32,7 +33,7 @@ def export(url: str, format_: str, records: int, file: Path, watch: Stopwatch) -
     chosen = RecordFilter(seq_last=records)
     with watch:
         done = export_records(
-            engine, ORGANIZATION, chosen, format_, file, options=ExportOptions(ZoneInfo("Europe/Berlin"))
+            engine, machine_scope(ORGANIZATION), chosen, format_, file, options=ExportOptions(ZoneInfo("Europe/Berlin"))
         )
     assert done.records == records
     engine.dispose()

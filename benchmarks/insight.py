@@ -29,7 +29,7 @@ from flasktrack.insight.quarter_hours import quarter_hour
 from flasktrack.insight.questions import Questions
 from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scope, machine_scoped
 from flasktrack.store.writer import append
 
 ALL = RecordFilter()
@@ -118,7 +118,7 @@ def _catch_up(engine: Engine, copy: Copy) -> float:
 
 
 def _questions(name: str, copy: Copy) -> Iterator[tuple[str, str]]:
-    ask = Questions(copy, ORGANIZATION)
+    ask = Questions(copy, machine_scope(ORGANIZATION))
     for page, (questions, _) in PAGES.items():
 
         def put(questions: list[Callable[[Questions], Any]] = questions) -> None:
@@ -140,7 +140,7 @@ def _directly(name: str, engine: Engine) -> Iterator[tuple[str, str]]:
             with engine.connect() as connection:
                 for group in groups:
                     key = [quarter_hour(column.occurred_at) if one == "quarter" else column[one] for one in group]
-                    counted = scoped(ORGANIZATION, *key, func.count().label("records")).group_by(*key)
+                    counted = machine_scoped(ORGANIZATION, *key, func.count().label("records")).group_by(*key)
                     if "entity_id" in group:
                         counted = select(func.count()).select_from(counted.subquery())
                     connection.execute(counted).all()
@@ -152,7 +152,7 @@ def _pandas(engine: Engine) -> Iterator[tuple[str, str]]:
     names = ["occurred_at", "actor_type", "actor_id", "action", "outcome", "entity_type", "entity_id"]
     start = time.perf_counter()
     with engine.connect() as connection:
-        loaded = pd.read_sql(scoped(ORGANIZATION, *(audit_record.c[name] for name in names)), connection)
+        loaded = pd.read_sql(machine_scoped(ORGANIZATION, *(audit_record.c[name] for name in names)), connection)
     loaded["quarter"] = pd.to_datetime(loaded["occurred_at"], format="ISO8601").dt.floor("15min")
     yield "pandas: loading every record", f"{time.perf_counter() - start:,.1f} s, then {_peak():,.0f} MB"
     for page, (_, groups) in PAGES.items():

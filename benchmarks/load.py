@@ -37,6 +37,7 @@ from flasktrack.insight.copy_place import open_copy
 from flasktrack.store.engine import open_database, open_engine
 from flasktrack.store.organizations import list_organizations
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 
 MADE = {"aurora-bioworks": "Aurora Bioworks", "tidewater-assays": "Tidewater Assays"}
 """Organizations of a database that is made here; the ids end every name in their records."""
@@ -91,7 +92,7 @@ def main() -> int:
             asyncio.run(_click(app, people, options.seconds, options.pause, load))
         for line in app.complaints()[:5]:
             load.problems[f"the app's log: {line[:200]}"] += 1
-    records = sum(Ledger(engine, one.id).newest() for one in list_organizations(engine))
+    records = sum(Ledger(engine, machine_scope(one.id)).newest() for one in list_organizations(engine))
     _print(load, len(people), records, options.seconds, alone, beside)
     engine.dispose()
     for problem, times in load.problems.most_common(20):
@@ -133,7 +134,7 @@ def _who(engine: Engine, sessions: int) -> Iterator[tuple[str, Role]]:
 
 def _person(engine: Engine, organization_id: str, role: Role) -> Person:
     others = [one for one in list_organizations(engine) if one.id != organization_id]
-    ledger = Ledger(engine, organization_id)
+    ledger = Ledger(engine, machine_scope(organization_id))
     foreign = tuple(word for one in others for word in (f"@{one.id}", one.name))
     return Person(organization_id, ledger.organization.name, role, foreign, tuple(_places(ledger, role)))
 

@@ -11,10 +11,13 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from flasktrack.access.acting import OPERATOR, acting, operator_scope
 from flasktrack.core.printable import printable, printable_json
 from flasktrack.core.record import ACTOR_TYPES, MAX_ID
 from flasktrack.settings import Settings
 from flasktrack.store.engine import open_database, open_engine
+from flasktrack.store.organizations import get_organization
+from flasktrack.store.scope import Permission, Scope
 
 SOUND, NOT_SOUND, FAILED = 0, 1, 2
 NOBODY = "command line"
@@ -54,6 +57,19 @@ def actor(text: str) -> str:
             f"{text[:60]!r} is not type:id of an actor; the types are {', '.join(ACTOR_TYPES)}"
         )
     return text
+
+
+def command_scope(
+    engine: Engine, organization_id: str, by: str | None, permission: Permission, *, unnamed: str = OPERATOR.subject
+) -> Scope:
+    """The scope in which a command acts: for whom it names (`by`, type:id), or else for whoever runs it (`unnamed`).
+
+    Raises UnknownOrganization, and NotPermitted for a person whose roles don't permit it.
+    """
+    name = get_organization(engine, organization_id).id
+    if by is None or by == NOBODY:
+        return operator_scope(name, unnamed)
+    return acting(engine, name, by, permission)
 
 
 def add_progress(command: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from flasktrack.cli_common import (
     actor,
     add_progress,
     answer,
+    command_scope,
     complain,
     database,
     progress_report,
@@ -25,6 +26,7 @@ from flasktrack.export.formats import FORMATS
 from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.settings import Settings, parse_duration
+from flasktrack.store.scope import Permission, Scope
 
 _REPEATABLE = (
     ("actor", "TYPE:ID"),
@@ -80,21 +82,21 @@ def _export(options: argparse.Namespace) -> int:
     from flasktrack.export.running import record_export
     from flasktrack.seal.schedule import BY
 
-    options.by = options.by or (BY if options.every else OPERATOR.subject)
+    options.unnamed = BY if options.every else OPERATOR.subject
     if options.every:
         return _export_on_schedule(options)
     if options.output is None:
         raise ExportFailed("Where to is not said.", "Give --output FILE, or --every TIME --to DIR.")
     with database(options) as engine, progress_report(options.progress) as progress:
-        chosen, asked = _asked(engine, options)
+        scope, chosen, asked = _asked(engine, options)
         problem: str | None = None
 
         def keep(written: ExportResult) -> None:
             nonlocal problem
-            problem = record_export(engine, options.organization, options.format, asked, written)
+            problem = record_export(engine, scope, options.format, asked, written)
 
         result = export_records(
-            engine, options.organization, chosen, options.format, options.output, options=asked, progress=progress,
+            engine, scope, chosen, options.format, options.output, options=asked, progress=progress,
             keep=keep,
         )  # fmt: skip
     if problem is not None:
@@ -122,14 +124,14 @@ def _export_on_schedule(options: argparse.Namespace) -> int:
             "On a schedule, a saved filter is exported to a folder.", "Give --saved NAME and --to DIR, and no --output."
         )
     with database(options) as engine, stopped_by_signals() as stop:
-        chosen, asked = _asked(engine, options)
+        _, chosen, asked = _asked(engine, options)
         schedule = Schedule(options.organization, options.saved, chosen, options.format, asked, Path(folder))
         run_export_schedule(engine, schedule, parse_duration(options.every), report=say, stop=stop)
     return SOUND
 
 
-def _asked(engine: Engine, options: argparse.Namespace) -> tuple[RecordFilter, ExportOptions]:
-    """The filter and the options that the arguments give."""
+def _asked(engine: Engine, options: argparse.Namespace) -> tuple[Scope, RecordFilter, ExportOptions]:
+    """For whom is exported, the filter and the options that the arguments give."""
     from flasktrack.cli_chain import trust_from
     from flasktrack.store.organizations import check_time_zone, get_organization
     from flasktrack.store.saved_filters import find_filter
@@ -137,19 +139,20 @@ def _asked(engine: Engine, options: argparse.Namespace) -> tuple[RecordFilter, E
     if unknown := set(options.withhold) - set(SECTIONS):
         raise ExportFailed(f"{min(unknown)[:60]!r} is no section.", f"Sections are {', '.join(SECTIONS)}.")
     zone = check_time_zone(get_organization(engine, options.organization).time_zone)
+    scope = command_scope(engine, options.organization, options.by, Permission.EXPORT, unnamed=options.unnamed)
     params: Mapping[str, Sequence[str]] = _params(options)
     if options.saved:
         if params:
             raise InvalidFilter("A saved filter stands alone.", "Leave out --saved, or the other filters.")
-        params = find_filter(engine, options.organization, options.saved, options.by).params
+        params = find_filter(engine, scope, options.saved).params
     asked = ExportOptions(
         zone=check_time_zone(options.time_zone) if options.time_zone else zone,
         columns=options.columns,
         withheld=options.withhold,
-        requested_by=options.by,
+        requested_by=scope.actor.subject,
         trust=trust_from(Settings.from_environment()),
     )
-    return RecordFilter.from_params(params, zone), asked
+    return scope, RecordFilter.from_params(params, zone), asked
 
 
 def _run_export(options: argparse.Namespace) -> int:

@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from flasktrack.access.acting import acting
+from sqlalchemy import Engine
+
 from flasktrack.access.members import add_member, change_roles, list_members, parse_roles, remove_member
 from flasktrack.access.roles import Role, role_titles
-from flasktrack.cli_common import NOBODY, SOUND, actor, answer, database
+from flasktrack.cli_common import SOUND, actor, answer, command_scope, database
 from flasktrack.core.record import Record
-from flasktrack.store.organizations import get_organization
 from flasktrack.store.scope import Permission, Scope
 
 
@@ -25,7 +25,9 @@ def add_member_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         added: argparse.ArgumentParser = actions.add_parser(name, parents=[common], help=summary, description=summary)
         added.set_defaults(run=run)
         added.add_argument("--organization", metavar="ID", required=True)
-        added.add_argument("--by", metavar="TYPE:ID", type=actor, default=NOBODY, help="who does it")
+        added.add_argument(
+            "--by", metavar="TYPE:ID", type=actor, help="who does it; default: the user of this computer"
+        )
         return added
 
     action("list", _list, "print the members and their roles")
@@ -41,10 +43,8 @@ def add_member_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         command.add_argument("--role", metavar="NAME", action="append", required=True, help=f"repeatable: {names}")
 
 
-def _scope(options: argparse.Namespace, engine: Any) -> Scope:
-    organization_id = get_organization(engine, options.organization).id
-    by = None if options.by == NOBODY else options.by
-    return acting(engine, organization_id, by, Permission.MANAGE_MEMBERS)
+def _scope(options: argparse.Namespace, engine: Engine) -> Scope:
+    return command_scope(engine, options.organization, options.by, Permission.MANAGE_MEMBERS)
 
 
 def _list(options: argparse.Namespace) -> int:

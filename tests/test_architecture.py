@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_witness": {"cli_common", "cli_files", *QUESTIONS, "store", "core", *COMMON},
     "cli_timestamp": {"cli_common", "cli_files", *QUESTIONS, "store", "core", *COMMON},
     "cli_files": {"errors"},
-    "cli_common": {"store", "core", *COMMON},
+    "cli_common": {"access", "store", "core", *COMMON},
     "__main__": {"cli"},
     "pages": {"ui", *QUESTIONS, "store", "core", *COMMON},
     "app": {"ui", *QUESTIONS, "demo", "store", "core", *COMMON},

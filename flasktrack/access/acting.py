@@ -23,6 +23,12 @@ OPERATOR = Actor("system", "command-line")
 _HOW = "command line"
 
 
+def operator_scope(organization_id: str, subject: str = OPERATOR.subject) -> Scope:
+    """The scope of whoever has the command line, under the name that they give (type:id)."""
+    type_, _, id_ = subject.partition(":")
+    return machine_scope(organization_id, Actor(type_, id_))
+
+
 def acting(
     engine: Engine,
     organization_id: str,
@@ -36,16 +42,27 @@ def acting(
     roles are known, and whoever runs the command answers for whom they name.
     """
     if by is None:
-        return machine_scope(organization_id, OPERATOR)
-    type_, _, id_ = by.partition(":")
+        return operator_scope(organization_id)
     role = demo_role(by)
     if role is not None:
         return require(demo_principal(role, [organization_id], context), organization_id, permission)
-    if type_ != "user" or not has_members(engine, organization_id):
-        return machine_scope(organization_id, Actor(type_, id_))
+    if not by.startswith("user:") or not has_members(engine, organization_id):
+        return operator_scope(organization_id, by)
     principal = principal_for(engine, by, _HOW, context)
     if principal is None:
         raise NotPermitted(
             f"{by} does not belong to {organization_id}.", "Leave out --by, or see: python -m flasktrack members list"
         )
+    return require(principal, organization_id, permission)
+
+
+def renewed(engine: Engine, scope: Scope, permission: Permission) -> Scope:
+    """The scope of the same person with the roles that they have by now. Raises NotPermitted."""
+    organization_id, subject = scope.organization_id, scope.actor.subject
+    role = demo_role(subject)
+    if role is not None:
+        return require(demo_principal(role, [organization_id], scope.context), organization_id, permission)
+    principal = principal_for(engine, subject, _HOW, scope.context)
+    if principal is None:
+        raise NotPermitted(f"{subject} does not belong to {organization_id} any more.")
     return require(principal, organization_id, permission)

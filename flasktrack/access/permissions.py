@@ -58,7 +58,7 @@ def decide(principal: Principal, organization_id: str, permission: Permission) -
     """
     roles = principal.memberships.get(organization_id)
     if not roles:
-        return Decision(False, f"{principal.shown} does not belong to an organization {organization_id[:80]!r}.")
+        return Decision(False, _is_no_member(principal, organization_id))
     having = roles & ROLES[permission]
     if having:
         return Decision(True, f"The role {role_titles(having, 'or')} may {permission.words}.")
@@ -66,14 +66,24 @@ def decide(principal: Principal, organization_id: str, permission: Permission) -
     return Decision(False, f"The role {role_titles(roles)} may not {permission.words}, only {allowed} may.")
 
 
+def scope_for(principal: Principal, organization_id: str) -> Scope:
+    """The scope in which the person may ask and act in the organization, with all that they may do there.
+
+    Raises NotPermitted where they don't belong to it.
+    """
+    if not principal.memberships.get(organization_id):
+        raise NotPermitted(_is_no_member(principal, organization_id), "Ask an administrator of it to add you.")
+    permissions = permissions_of(principal, organization_id)
+    return Scope(organization_id, principal.actor(organization_id), permissions, dict(principal.context))
+
+
 def require(principal: Principal, organization_id: str, permission: Permission) -> Scope:
-    """The scope in which the person may ask and act in the organization. Raises NotPermitted, which says what to do."""
+    """The person's scope, once it is known that this is permitted in it. Raises NotPermitted, which says what to do."""
     decision = decide(principal, organization_id, permission)
     if not decision.allowed:
         raise NotPermitted(decision.reason, "Ask an administrator of the organization to change your roles.")
-    return Scope(
-        organization_id,
-        principal.actor(organization_id),
-        permissions_of(principal, organization_id),
-        dict(principal.context),
-    )
+    return scope_for(principal, organization_id)
+
+
+def _is_no_member(principal: Principal, organization_id: str) -> str:
+    return f"{principal.shown} does not belong to an organization {organization_id[:80]!r}."

@@ -20,6 +20,7 @@ from flasktrack.errors import DatabaseError
 from flasktrack.store.engine import open_engine, sqlite_file
 from flasktrack.store.organizations import list_chains
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.verify.runner import verify_organization
 
 _SMALLEST = 500  # records; below that the alterations would run into each other
@@ -100,7 +101,7 @@ def _alter(copy: sqlite3.Connection, target: Path, organization: str, size: int)
 
     copy.commit()
     engine = open_engine(f"sqlite:///{target}")
-    record = Ledger(engine, organization).get(places[5])
+    record = Ledger(engine, machine_scope(organization)).get(places[5])
     engine.dispose()
     assert record is not None  # noqa: S101 (nothing was deleted there)
     forged = record.record._replace(reason="Approved by telephone")

@@ -18,6 +18,7 @@ from flasktrack.export.new_file import new_file
 from flasktrack.export.selection import ExportOptions, Progress, Selection
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import Permission, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ Keep = Callable[[ExportResult], None]
 
 def export_records(
     engine: Engine,
-    organization_id: str,
+    scope: Scope,
     chosen: RecordFilter,
     format: str,  # noqa: A002 (as on the command line)
     path: Path,
@@ -54,12 +55,13 @@ def export_records(
     `announced` is how many were counted before, where they were. `keep` is told of the result when the whole file is on
     the disk, before it gets its name: where that raises, there is none.
 
-    Raises UnknownOrganization, and ExportFailed where the file exists or can't be written, no record meets the filter
-    (reports say so instead), or records vanished from the database meanwhile. After any error there is no file.
+    Raises NotPermitted, UnknownOrganization; ExportFailed where the file exists or can't be written, no record meets
+    the filter (reports say so instead), or records vanished from the database meanwhile; then there is no file.
     """
     chosen_format = format_named(format)
     chosen_format.check(options)
-    with Selection(Ledger(engine, organization_id), chosen, progress) as selection, new_file(path) as file:
+    scope.check(Permission.EXPORT)
+    with Selection(Ledger(engine, scope), chosen, progress) as selection, new_file(path) as file:
         if announced is not None:
             selection.expect(announced)
         if not selection.total and not chosen_format.of_nothing:

@@ -85,7 +85,7 @@ def cover(selection: Selection, options: ExportOptions) -> Cover:
     """What is known before the records are read; the database counts them."""
     ledger = selection.ledger
     facts = {name: display(value) for name, value in statement(selection, options).items()}
-    verdict = latest_verdict(ledger.engine, ledger.organization.id)
+    verdict = latest_verdict(ledger.engine, ledger.scope)
     timed = over_time(selection, options.zone) if selection.total else None
     return Cover(
         organization=display(ledger.organization.name),

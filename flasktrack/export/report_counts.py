@@ -98,8 +98,9 @@ def _by(step: Step, hours: Counter[datetime], zone: ZoneInfo) -> Counter[datetim
 
 
 def _selected(selection: Selection, *columns: ColumnElement[Any]) -> Any:
-    organization_id = selection.ledger.organization.id
-    return scoped(organization_id, *columns).where(audit_record.c.seq <= MAX_POSITION, *selection.counted.conditions())
+    return scoped(selection.ledger.scope, *columns).where(
+        audit_record.c.seq <= MAX_POSITION, *selection.counted.conditions()
+    )
 
 
 def _moment(text: Any) -> datetime | None:

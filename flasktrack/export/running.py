@@ -1,7 +1,7 @@
 """An export that somebody asked for, with its row and its record: written by a process that a page may leave alone.
 
-    asked = ask_for_export(engine, "northwind-labs", counted, 512, "csv", options, settings)    # the row, at once
-    run_export(engine, "northwind-labs", asked.id, settings)                                    # in a process beside
+    asked = ask_for_export(engine, scope, counted, 512, "csv", options, settings)    # the row, at once
+    run_export(engine, "northwind-labs", asked.id, settings, trust)                  # in a process beside
 
 The file lies in the export directory, in a folder of its own, for as long as the settings say.
 """
@@ -23,6 +23,7 @@ from typing import Self
 
 from sqlalchemy import Engine
 
+from flasktrack.access.acting import acting
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ChainBroken, DatabaseError, DatabaseReadOnly, ExportFailed, FlaskTrackError
 from flasktrack.export.exporting import ExportResult, export_records
@@ -38,7 +39,7 @@ from flasktrack.store.exports import (
     FAILED,
     RUNNING,
     Export,
-    append_act,
+    append_export_act,
     begin_export,
     find_export,
     keep_export,
@@ -48,6 +49,7 @@ from flasktrack.store.exports import (
 )
 from flasktrack.store.organizations import check_time_zone
 from flasktrack.store.row_security import of_organization
+from flasktrack.store.scope import Permission, Scope, machine_scope
 from flasktrack.verify.runner import Trust
 
 NOT_RECORDED = "It is not on record in the chain: {}"
@@ -61,7 +63,7 @@ class ExportCancelled(ExportFailed):
 
 def ask_for_export(
     engine: Engine,
-    organization_id: str,
+    scope: Scope,
     counted: RecordFilter,
     records: int,
     format_: str,
@@ -70,8 +72,11 @@ def ask_for_export(
 ) -> Export:
     """Keep what is asked for, and make the file's folder; files whose time is over go.
 
-    `counted` is the filter with its upper end, `records` how many were announced. Raises ExportFailed.
+    `counted` is the filter with its upper end, `records` how many were announced. Raises NotPermitted, ExportFailed.
     """
+    scope.check(Permission.EXPORT)
+    organization_id = scope.organization_id
+    options = replace(options, requested_by=scope.actor.subject)
     chosen = format_named(format_)
     chosen.check(options)
     now = utc_now()
@@ -98,10 +103,11 @@ def ask_for_export(
 def run_export(engine: Engine, organization_id: str, export_id: str, settings: Settings, trust: Trust) -> ExportResult:
     """Write an export that was asked for, tell its row how far it is, and record it in the chain.
 
-    Raises ExportFailed (ExportCancelled where somebody stopped it); the row says so, too.
+    Raises ExportFailed (ExportCancelled where somebody stopped it), and NotPermitted where who asked may export no
+    more; the row says so, too.
     """
     engine = of_organization(engine, organization_id)
-    asked = find_export(engine, organization_id, export_id)
+    asked = find_export(engine, machine_scope(organization_id), export_id)
     if asked is None or asked.status != RUNNING:
         raise ExportFailed(f"There is no export {export_id[:40]!r} to be made.", "It may have ended: look at the page.")
     file = kept_file(asked, settings)
@@ -115,11 +121,12 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
         trust=trust,
     )
     try:
+        scope = acting(engine, organization_id, asked.requested_by, Permission.EXPORT)
         with _Follower(engine, asked) as follower:
             return export_records(
-                engine, organization_id, RecordFilter.from_params(asked.params), asked.format, file,
+                engine, scope, RecordFilter.from_params(asked.params), asked.format, file,
                 options=options, announced=asked.records, progress=follower.progress,
-                keep=partial(_complete, engine, asked, settings),
+                keep=partial(_complete, engine, scope, asked, settings),
             )  # fmt: skip
     except BaseException as problem:
         status = CANCELLED if isinstance(problem, (ExportCancelled, KeyboardInterrupt)) else FAILED
@@ -133,7 +140,7 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
 
 
 def record_export(
-    engine: Engine, organization_id: str, format_: str, options: ExportOptions, result: ExportResult
+    engine: Engine, scope: Scope, format_: str, options: ExportOptions, result: ExportResult
 ) -> str | None:
     """Record an export that is written to a place of the asker's own, and keep a row of it. The record's context says
     which user of this computer (`login`) runs the process that writes it.
@@ -142,19 +149,12 @@ def record_export(
     a copy in an inspector's hands and one that was altered must be possible to export.
     """
     now, id_, records = utc_now(), new_export_id(), result.records
-    row = _export(id_, organization_id, result.counted, records, format_, options, result.path, now)
+    row = _export(id_, scope.organization_id, result.counted, records, format_, options, result.path, now)
     row = replace(row, status=DONE, written=records, bytes=result.bytes, sha256=result.sha256)
     try:
         with writing(engine) as connection:
-            record = append_act(
-                connection,
-                organization_id,
-                "export",
-                row.requested_by,
-                row,
-                occurred_at=now,
-                context={"login": _login()},
-            )
+            login = {"login": _login()}
+            record = append_export_act(connection, scope, "export", row, occurred_at=now, context=login)
             keep_export(connection, replace(row, seq=record.seq))
     except DatabaseReadOnly as problem:
         return NOT_RECORDED.format(problem.what)
@@ -266,7 +266,7 @@ class _Follower:
                 self._cancelled = not report_written(self._engine, self._id, self._written)
 
 
-def _complete(engine: Engine, asked: Export, settings: Settings, result: ExportResult) -> None:
+def _complete(engine: Engine, scope: Scope, asked: Export, settings: Settings, result: ExportResult) -> None:
     """Record the export and settle its row, both or neither; a chain that nothing can be appended to is said to be."""
     now = utc_now()
     values = {
@@ -278,7 +278,7 @@ def _complete(engine: Engine, asked: Export, settings: Settings, result: ExportR
     try:
         with writing(engine) as connection:
             told = replace(asked, bytes=result.bytes, sha256=result.sha256)
-            record = append_act(connection, asked.organization_id, "export", asked.requested_by, told, occurred_at=now)
+            record = append_export_act(connection, scope, "export", told, occurred_at=now)
             if not settle_export(connection, asked.id, DONE, seq=record.seq, **values):
                 raise ExportFailed("Another process has ended this export.", "Look at the page Exports.")
     except ChainBroken as problem:  # of all chains, one that was altered must be possible to take away

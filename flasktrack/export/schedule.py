@@ -31,6 +31,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from sqlalchemy import Engine
 
+from flasktrack.access.acting import acting
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ExportFailed, FlaskTrackError, InvalidFilter, ScheduleError
 from flasktrack.export.exporting import ExportResult, export_records
@@ -43,6 +44,7 @@ from flasktrack.seal.schedule import rounds
 from flasktrack.store.durable import synchronize_folder
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record
+from flasktrack.store.scope import Permission, Scope
 from flasktrack.trust.checkpoints import latest_checkpoint
 
 STATE: Final = ".flasktrack-schedule.json"
@@ -128,10 +130,11 @@ def run_export_schedule(
 
 def export_what_is_new(engine: Engine, schedule: Schedule) -> Round:
     """One round: a file with what came since the last one, if anything did. Raises FlaskTrackError."""
+    scope = acting(engine, schedule.organization_id, schedule.options.requested_by, Permission.EXPORT)
     state = _read_state(schedule)
     if state.pending is not None:
         _publish(schedule, state)
-    ledger = Ledger(engine, schedule.organization_id)
+    ledger = Ledger(engine, scope)
     newest = ledger.newest()
     _check_continuity(ledger, state, newest)
     last, unsealed = _reach(ledger, schedule, state.last, newest)
@@ -140,7 +143,7 @@ def export_what_is_new(engine: Engine, schedule: Schedule) -> Round:
         return Round(None, unsealed)
     hidden = schedule.folder / _HIDDEN
     name = f"{schedule.organization_id}-{state.last + 1:020}-{last:020}.{format_named(schedule.format).suffix}"
-    written, problem = _write(engine, schedule, window, hidden, schedule.folder / name)
+    written, problem = _write(engine, scope, schedule, window, hidden, schedule.folder / name)
     at_end = ledger.get(last)
     state.pending = {"file": name, "last": last, "hash": "" if at_end is None else _hex(at_end.record.hash)}
     _write_state(schedule, state)
@@ -153,14 +156,14 @@ def _reach(ledger: Ledger, schedule: Schedule, exported: int, newest: int) -> tu
     if not format_named(schedule.format).of_sealed:
         return newest, 0
     with ledger.engine.connect() as connection:
-        sealed = latest_checkpoint(connection, schedule.organization_id)
+        sealed = latest_checkpoint(connection, ledger.scope)
     last = 0 if sealed is None else min(newest, sealed.size)
     left = _window(schedule.chosen, max(exported, last) + 1, newest)
     return last, 0 if left is None else ledger.count(*left.conditions())
 
 
 def _write(
-    engine: Engine, schedule: Schedule, window: RecordFilter, hidden: Path, named: Path
+    engine: Engine, scope: Scope, schedule: Schedule, window: RecordFilter, hidden: Path, named: Path
 ) -> tuple[ExportResult, str | None]:
     """Write the file under its hidden name, and record it; why that was not possible, where it was not."""
     problem: str | None = None
@@ -168,7 +171,7 @@ def _write(
     def keep(result: ExportResult) -> None:
         nonlocal problem
         told = replace(result, path=named)
-        problem = record_export(engine, schedule.organization_id, schedule.format, schedule.options, told)
+        problem = record_export(engine, scope, schedule.format, schedule.options, told)
 
     try:
         remove_unfinished(schedule.folder, older_than=timedelta())  # by a round that was ended
@@ -178,9 +181,7 @@ def _write(
             hidden.unlink(missing_ok=True)
     except OSError as failed:
         raise _cannot_write(schedule.folder, failed) from None
-    done = export_records(
-        engine, schedule.organization_id, window, schedule.format, hidden, options=schedule.options, keep=keep
-    )
+    done = export_records(engine, scope, window, schedule.format, hidden, options=schedule.options, keep=keep)
     return replace(done, path=named), problem
 
 

@@ -30,7 +30,7 @@ def checkpoint_over(ledger: Ledger, keyring: Keyring, *conditions: ColumnElement
     organization_id = ledger.organization.id
     seal = f"Seal them first: python -m flasktrack checkpoint --organization {organization_id}"
     with ledger.engine.connect() as connection:
-        last = latest_checkpoint(connection, organization_id)
+        last = latest_checkpoint(connection, ledger.scope)
     if last is None:
         raise Unsealed(f"No record of {organization_id} is sealed yet, so none can be proved.", seal)
     above = ledger.count(*conditions, audit_record.c.seq > last.size)

@@ -39,14 +39,14 @@ def statement(selection: Selection, options: ExportOptions) -> dict[str, str]:
 
 def chain_state(selection: Selection) -> dict[str, str]:
     """What was last verified, and how much of the chain is sealed."""
-    engine, organization_id = selection.ledger.engine, selection.ledger.organization.id
+    engine, scope = selection.ledger.engine, selection.ledger.scope
     newest = selection.ledger.newest()
     with engine.connect() as connection:
-        sealed = latest_checkpoint(connection, organization_id)
+        sealed = latest_checkpoint(connection, scope)
     size = sealed.size if sealed is not None and isinstance(sealed.size, int) else 0
     unsealed = max(0, newest - size)
     return {
-        "Verified": _verified(latest_verdict(engine, organization_id), newest),
+        "Verified": _verified(latest_verdict(engine, scope), newest),
         "Sealed": f"{f'through position {size:,}' if size else 'nothing'}; {unsealed:,} records not yet sealed",
     }
 

@@ -31,7 +31,7 @@ from flasktrack.insight.intake_spans import read_records
 from flasktrack.store.reader import list_erasures
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 
 _FOUND_AT_ONCE = 50_000
 _SEARCHES = 50  # searches for words that are remembered for an organization
@@ -91,11 +91,13 @@ class Copy:
         with of_organization(self.source, organization_id).connect() as connection:
             seq = audit_record.c.seq
             if state.records:
-                hashes = connection.execute(scoped(organization_id, audit_record.c.hash).where(seq == state.last_seq))
+                hashes = connection.execute(
+                    machine_scoped(organization_id, audit_record.c.hash).where(seq == state.last_seq)
+                )
                 if state.last_hash not in [stored_hash(hash_) for (hash_,) in hashes]:
                     self._forget(organization_id)
                     state = CopyState()
-            newest = scoped(organization_id, seq).where(seq <= MAX_POSITION).order_by(seq.desc()).limit(1)
+            newest = machine_scoped(organization_id, seq).where(seq <= MAX_POSITION).order_by(seq.desc()).limit(1)
             return state, int(connection.execute(newest).scalar() or 0)
 
     def take_in(self, organization_id: str, report: Report | None = None) -> CopyState:
@@ -136,7 +138,7 @@ class Copy:
             if before is not None and before >= reached:
                 return
             seq = audit_record.c.seq
-            wanted = scoped(organization_id, seq).where(seq <= reached, *chosen.conditions())
+            wanted = machine_scoped(organization_id, seq).where(seq <= reached, *chosen.conditions())
             if before is not None:
                 wanted = wanted.where(seq > before)
             with of_organization(self.source, organization_id).connect() as source, self.engine.begin() as connection:

@@ -133,7 +133,7 @@ class EntityHistory:
 
     def newer(self, *conditions: ColumnElement[bool], than: int) -> int | None:
         """What `before` is on the page with higher numbers than `than`; None where that is the newest page."""
-        above = scoped(self.ledger.organization.id, _number).where(*self._mine, *conditions, _number > than)
+        above = scoped(self.ledger.scope, _number).where(*self._mine, *conditions, _number > than)
         above = above.where(_number <= MAX_POSITION).order_by(_number).offset(PAGE_REVISIONS).limit(1)
         with self.ledger.engine.connect() as connection:
             return connection.execute(above).scalar()
@@ -219,7 +219,7 @@ class EntityHistory:
 
     def _newest_first(self, *conditions: ColumnElement[bool], limit: int) -> list[tuple[int, int]]:
         """Number and position of the revisions with the highest numbers; in order of the index on the entity."""
-        statement = scoped(self.ledger.organization.id, _number, _columns.seq).where(*self._mine, *conditions)
+        statement = scoped(self.ledger.scope, _number, _columns.seq).where(*self._mine, *conditions)
         ordered = statement.where(_columns.seq <= MAX_POSITION).order_by(_number.desc(), _columns.seq.desc())
         with self.ledger.engine.connect() as connection:
             return [(number, seq) for number, seq in connection.execute(ordered.limit(limit))]

@@ -17,7 +17,7 @@ from flasktrack.insight.intake import Part, read_parts
 from flasktrack.store.engine import open_database, sqlite_file
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 from flasktrack.verify.span import spans
 
 WORTH_WORKERS = 100_000
@@ -52,7 +52,7 @@ def _read_by_workers(
     seq = audit_record.c.seq
 
     def next_row(position: int) -> int:
-        nearest = scoped(organization_id, func.min(seq)).where(seq >= position, seq <= last)
+        nearest = machine_scoped(organization_id, func.min(seq)).where(seq >= position, seq <= last)
         return int(connection.execute(nearest).scalar_one() or last)
 
     url = source.url.render_as_string(hide_password=False)

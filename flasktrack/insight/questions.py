@@ -1,6 +1,6 @@
 """Questions about an organization's records, answered from the columnar copy in one GROUP BY each, as DataFrames.
 
-    questions = Questions(copy, "northwind-labs")
+    questions = Questions(copy, scope)
     questions.over_time(RecordFilter(outcomes=("denied",)), zone, "actor_type", "day")
 
 They count what the copy holds: `Copy.state` says how far it has come. Each record was checked when it was taken in;
@@ -29,6 +29,7 @@ from flasktrack.insight.quarter_hours import Step, local_times, on_a_calendar, s
 from flasktrack.insight.sums import grouped
 from flasktrack.insight.words import contains, split_words
 from flasktrack.store.organizations import get_organization
+from flasktrack.store.scope import Permission, Scope
 
 By = Literal["kind", "actor_type", "action", "entity_type", "outcome"]
 _COUNTS = ("records", "denied", "failed", "marked")
@@ -65,15 +66,16 @@ class Totals:
 
 
 class Questions:
-    """What pages ask about one organization. Raises UnknownOrganization where there is no such organization.
+    """What pages ask about one organization. Raises NotPermitted; UnknownOrganization where there is no such one.
 
     Frames hold counts as int64, times as UTC timestamps (`start` in the zone that was asked for), and text as Python
     objects, so that a name that was not recorded is None.
     """
 
-    def __init__(self, copy: Copy, organization_id: str) -> None:
+    def __init__(self, copy: Copy, scope: Scope) -> None:
+        scope.check(Permission.SEE_ACTIVITY)
         self.copy = copy
-        self.organization = get_organization(copy.source, organization_id)
+        self.organization = get_organization(copy.source, scope.organization_id)
 
     def select(self, chosen: RecordFilter, *columns: ColumnElement[Any]) -> Select[Any]:
         """SELECT columns of the copy's `record`: of this organization, and where the filter is met."""

@@ -17,6 +17,7 @@ from flasktrack.errors import InvalidNote, NotIntact, TreeIncomplete, WitnessErr
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
 from flasktrack.store.row_security import of_organization
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.checkpoints import StoredCheckpoint, add_cosignatures, list_checkpoints, open_note
 from flasktrack.trust.keyring import Keyring
 from flasktrack.trust.tree import StoredTree
@@ -45,7 +46,7 @@ def make_request(
     get_organization(engine, organization_id)
     name = _witness(keyring, witness)
     with of_organization(engine, organization_id).connect() as connection:
-        stored = list_checkpoints(connection, organization_id)
+        stored = list_checkpoints(connection, machine_scope(organization_id))
         if not stored:
             raise WitnessError(
                 f"{organization_id} has no checkpoint to cosign.", "Seal it first: python -m flasktrack checkpoint"
@@ -84,7 +85,7 @@ def take_in(engine: Engine, keyring: Keyring, answer: str, organization_ids: Ite
     for organization_id in organization_ids:
         mine = of_organization(engine, organization_id)
         with mine.connect() as connection:
-            stored = list_checkpoints(connection, organization_id)
+            stored = list_checkpoints(connection, machine_scope(organization_id))
         for row in reversed(stored):
             if _fits(row, signed):
                 with writing(mine) as connection:

@@ -18,6 +18,7 @@ from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import CheckpointConflict, InvalidNote, NotIntact, SealRefused, TreeIncomplete
 from flasktrack.store.engine import writing
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import BROKEN
 from flasktrack.trust.checkpoints import (
     StoredCheckpoint,
@@ -44,12 +45,12 @@ def seal(
     None where there is no record. Raises SealRefused where what is new is not sound, does not extend what was signed,
     or was signed by keys that are not trusted here; KeyringError, AnchorError, UnknownOrganization.
     """
-    ledger = Ledger(engine, organization_id)
+    ledger = Ledger(engine, machine_scope(organization_id))
     engine = ledger.engine
     trust.keyring.signing_keys(organization_id)  # raises before any work where they can't be used
     head = ledger.head()
     with engine.connect() as connection:
-        last = latest_checkpoint(connection, organization_id)
+        last = latest_checkpoint(connection, machine_scope(organization_id))
     _check_last(trust, organization_id, last)
     nothing_new = head is not None and last is not None and head.size == last.size
     done, root = verify_with_root(
@@ -84,7 +85,7 @@ def _sign(
         raise SealRefused(f"{organization_id} was not sealed: its records give no root.", "Run a full verification.")
     try:
         with writing(engine) as connection:
-            last = latest_checkpoint(connection, organization_id)
+            last = latest_checkpoint(connection, machine_scope(organization_id))
             _check_last(trust, organization_id, last)
             if last is not None and last.size >= size:
                 return last
@@ -97,7 +98,7 @@ def _sign(
             store_checkpoint(connection, sealed)
     except CheckpointConflict:
         with engine.connect() as connection:
-            faster = latest_checkpoint(connection, organization_id)
+            faster = latest_checkpoint(connection, machine_scope(organization_id))
         if faster is None or (faster.size, faster.root) != (size, root):
             raise
         return faster
@@ -162,7 +163,7 @@ def _anchor(engine: Engine, organization_id: str, trust: Trust) -> None:
         return
     there = set(trust.anchors.sizes(organization_id))
     with engine.connect() as connection:
-        stored = list_checkpoints(connection, organization_id)
+        stored = list_checkpoints(connection, machine_scope(organization_id))
     for checkpoint in stored:
         if checkpoint.size not in there:
             trust.anchors.write(organization_id, checkpoint.size, checkpoint.note)

@@ -16,6 +16,7 @@ from flasktrack.errors import InvalidNote, TimestampError
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
 from flasktrack.store.row_security import of_organization
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.checkpoints import (
     StoredCheckpoint,
     add_cosignatures,
@@ -58,7 +59,7 @@ def make_stamp_request(engine: Engine, organization_id: str, keyring: Keyring) -
 
     get_organization(engine, organization_id)
     with of_organization(engine, organization_id).connect() as connection:
-        row = latest_checkpoint(connection, organization_id)
+        row = latest_checkpoint(connection, machine_scope(organization_id))
     if row is None:
         return None
     origin, trusted = keyring.origin(organization_id), keyring.trusted(organization_id)
@@ -103,7 +104,7 @@ def take_in_stamp(engine: Engine, keyring: Keyring, response: bytes, organizatio
         get_organization(engine, organization_id)
         mine = of_organization(engine, organization_id)
         with mine.connect() as connection:
-            stored = list_checkpoints(connection, organization_id)
+            stored = list_checkpoints(connection, machine_scope(organization_id))
         for row in reversed(stored):
             if _fits(row, digest):
                 _check(authority, row, response)

@@ -18,7 +18,7 @@ from flasktrack.core.times import utc_now
 from flasktrack.errors import ErasureRefused
 from flasktrack.store.reader import tells_of_erasure
 from flasktrack.store.schema import audit_payload, audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 from flasktrack.store.writer import append_erasure
 
 
@@ -78,7 +78,7 @@ def _check_range(connection: Connection, organization_id: str, first: int, last:
             f"Positions {first:,} to {last:,} are not all in this chain.", f"It has records from 1 to {newest:,}."
         )
     seq = audit_record.c.seq
-    erasures = scoped(organization_id, func.min(seq)).where(
+    erasures = machine_scoped(organization_id, func.min(seq)).where(
         seq.between(first, last), *tells_of_erasure(organization_id)
     )
     other: int | None = connection.execute(erasures).scalar_one()

@@ -1,7 +1,7 @@
 """Exports as rows: what is being written, what was, by whom it was asked for, and where the file is.
 
 A row is a convenience: it lets a page follow an export that another process writes, and offers the file for a while.
-That an export was made is on record in the chain, where nobody can take it back (`append_act`).
+That an export was made is on record in the chain, where nobody can take it back (`append_export_act`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
-from flasktrack.core.record import Event, Record
+from flasktrack.core.record import Record
 from flasktrack.core.times import format_time, parse_time, utc_now
 from flasktrack.errors import ExportFailed
+from flasktrack.store.acts import append_act
 from flasktrack.store.engine import writing
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.saved_filters import read_params
 from flasktrack.store.schema import export
-from flasktrack.store.writer import append
+from flasktrack.store.scope import Permission, Scope
 
 RUNNING, CANCELLING, DONE, FAILED, CANCELLED = "running", "cancelling", "done", "failed", "cancelled"
 UNDER_WAY = (RUNNING, CANCELLING)
@@ -112,41 +113,49 @@ def settle_export(connection: Connection, export_id: str, status: str, **values:
     return settled.rowcount == 1
 
 
-def cancel_export(engine: Engine, organization_id: str, export_id: str) -> None:
-    """Ask the process that writes an export to stop."""
-    with writing(of_organization(engine, organization_id)) as connection:
+def cancel_export(engine: Engine, scope: Scope, export_id: str) -> None:
+    """Ask the process that writes an export to stop. Raises NotPermitted."""
+    scope.check(Permission.EXPORT)
+    with writing(of_organization(engine, scope.organization_id)) as connection:
         connection.execute(
-            update(export).where(_is(organization_id, export_id), export.c.status == RUNNING).values(status=CANCELLING)
+            update(export).where(_is(scope, export_id), export.c.status == RUNNING).values(status=CANCELLING)
         )
 
 
-def find_export(engine: Engine, organization_id: str, export_id: str) -> Export | None:
-    """An organization's export of that id."""
-    with of_organization(engine, organization_id).connect() as connection:
-        row = connection.execute(select(export).where(_is(organization_id, export_id))).first()
+def find_export(engine: Engine, scope: Scope, export_id: str) -> Export | None:
+    """An organization's export of that id. Raises NotPermitted."""
+    scope.check(Permission.EXPORT)
+    with of_organization(engine, scope.organization_id).connect() as connection:
+        row = connection.execute(select(export).where(_is(scope, export_id))).first()
     return None if row is None else _export(row)
 
 
-def list_exports(engine: Engine, organization_id: str, limit: int = 100) -> list[Export]:
-    """An organization's exports, the newest first. One whose process has been silent for long has failed."""
-    statement = select(export).where(export.c.organization_id == organization_id)
-    with of_organization(engine, organization_id).connect() as connection:
+def list_exports(engine: Engine, scope: Scope, limit: int = 100) -> list[Export]:
+    """An organization's exports, the newest first. One whose process has been silent for long has failed.
+
+    Raises NotPermitted.
+    """
+    scope.check(Permission.EXPORT)
+    statement = select(export).where(export.c.organization_id == scope.organization_id)
+    with of_organization(engine, scope.organization_id).connect() as connection:
         rows = connection.execute(statement.order_by(export.c.requested_at.desc(), export.c.id).limit(limit)).all()
     return [_export(row) for row in rows]
 
 
-def append_act(
+def append_export_act(
     connection: Connection,
-    organization_id: str,
+    scope: Scope,
     action: str,
-    by: str,
     about: Export,
     *,
     occurred_at: datetime | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Record that somebody exported or downloaded, in the caller's write transaction. Raises what `append` raises."""
-    actor_type, _, actor_id = by.partition(":")
+    """Record that somebody exported or downloaded, in the caller's write transaction.
+
+    Raises NotPermitted, and what `append` raises.
+    """
+    scope.check(Permission.EXPORT)
     told = {
         "file": about.file.replace("\\", "/").rpartition("/")[2],
         "format": about.format,
@@ -156,38 +165,22 @@ def append_act(
         "bytes": about.bytes,
         "sha256": about.sha256,
     }
-    event = Event(
-        occurred_at=occurred_at or utc_now(),
-        actor_type=actor_type,
-        actor_id=actor_id,
-        action=action,
-        entity_type=ENTITY_TYPE,
-        entity_id=about.id,
-        after=told,
-        context=context,
-    )
-    (record,) = append(connection, organization_id, [event])
-    return record
+    entity = ENTITY_TYPE, about.id, None
+    return append_act(connection, scope, action, entity, after=told, context=context, occurred_at=occurred_at)
 
 
-def append_proof_taken(connection: Connection, organization_id: str, by: str, seq: int, proof: str) -> Record:
-    """Record that somebody took a record's proof, in the caller's write transaction. Raises what `append` raises."""
-    actor_type, _, actor_id = by.partition(":")
-    event = Event(
-        occurred_at=utc_now(),
-        actor_type=actor_type,
-        actor_id=actor_id,
-        action="download",
-        entity_type="record",
-        entity_id=str(seq),
-        after={"format": "tlog-proof", "bytes": len(proof.encode()), "sha256": sha256(proof.encode()).hexdigest()},
-    )
-    (record,) = append(connection, organization_id, [event])
-    return record
+def append_proof_taken(connection: Connection, scope: Scope, seq: int, proof: str) -> Record:
+    """Record that somebody took a record's proof, in the caller's write transaction.
+
+    Raises NotPermitted, and what `append` raises.
+    """
+    scope.check(Permission.EXPORT)
+    told = {"format": "tlog-proof", "bytes": len(proof.encode()), "sha256": sha256(proof.encode()).hexdigest()}
+    return append_act(connection, scope, "download", ("record", str(seq), None), after=told)
 
 
-def _is(organization_id: str, export_id: str) -> Any:
-    return (export.c.organization_id == organization_id) & (export.c.id == export_id)
+def _is(scope: Scope, export_id: str) -> Any:
+    return (export.c.organization_id == scope.organization_id) & (export.c.id == export_id)
 
 
 def _export(row: Row[Any]) -> Export:

@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, Select, String, column, func, select, text
 
 from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 
 Key = tuple[str, str]
 """A type and an id."""
@@ -37,7 +37,7 @@ def _statement(organization_id: str, kind: str, dialect: str) -> Select[Any]:
     columns = audit_record.c
     wanted = text(_PAIRS[dialect]).columns(column("type", String), column("id", String)).cte()
     last = (
-        scoped(organization_id, func.max(columns[f"{kind}_seq"]))
+        machine_scoped(organization_id, func.max(columns[f"{kind}_seq"]))
         .where(columns[f"{kind}_type"] == wanted.c.type, columns[f"{kind}_id"] == wanted.c.id)
         .correlate(wanted)
         .scalar_subquery()

@@ -1,7 +1,7 @@
 """Settings of an organization: each is a JSON object under a name, and each change of one is a record in its chain.
 
     with writing(engine) as connection:
-        change_setting(connection, "northwind-labs", "attention", before, after, since=0, actor=..., reason="...")
+        change_setting(connection, scope, "attention", before, after, since=0, permission=..., reason="...")
 
 The row and the record are written in one transaction, and the row names the record. The record's `after` is the very
 text of the row, so whoever changes, adds or removes a row past FlaskTrack is found out when it is read.
@@ -17,13 +17,15 @@ import orjson
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from flasktrack.core.body import encode_body
-from flasktrack.core.record import Event, Record
+from flasktrack.core.record import Record
 from flasktrack.core.times import utc_now
 from flasktrack.errors import SettingRefused
-from flasktrack.store.reader import Ledger
+from flasktrack.store.acts import append_act
+from flasktrack.store.organizations import find_organization
+from flasktrack.store.reader import newest_of_entity
+from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record, organization_setting
-from flasktrack.store.scope import scoped
-from flasktrack.store.writer import append
+from flasktrack.store.scope import Permission, Scope, scoped
 
 ENTITY_TYPE = "organization_setting"
 _row = organization_setting.c
@@ -41,17 +43,15 @@ class Setting(NamedTuple):
     problem: str | None = None
 
 
-def read_setting(engine: Engine, organization_id: str, name: str) -> Setting:
+def read_setting(engine: Engine, scope: Scope, name: str) -> Setting:
     """The setting of that name, held against the newest record that speaks of it.
 
     Raises UnknownOrganization.
     """
-    ledger = Ledger(engine, organization_id)
-    with ledger.engine.connect() as connection:
-        stored = connection.execute(_stored(organization_id, name)).first()
-    record = audit_record.c
-    told = ledger.stream(record.entity_type == ENTITY_TYPE, record.entity_id == name, descending=True, limit=1)
-    newest = next(told, None)
+    with of_organization(engine, scope.organization_id).connect() as connection:
+        find_organization(connection, scope.organization_id)
+        stored = connection.execute(_stored(scope, name)).first()
+        newest = newest_of_entity(connection, scope.organization_id, ENTITY_TYPE, name)
     if stored is None and newest is None:
         return Setting(None, 0)
     seq = 0 if newest is None else newest.record.seq
@@ -68,13 +68,13 @@ def read_setting(engine: Engine, organization_id: str, name: str) -> Setting:
 
 def change_setting(
     connection: Connection,
-    organization_id: str,
+    scope: Scope,
     name: str,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     *,
     since: int,
-    actor: tuple[str, str],
+    permission: Permission,
     reason: str,
     title: str | None = None,
     clock: Callable[[], datetime] = utc_now,
@@ -82,39 +82,33 @@ def change_setting(
     """Set a setting in the caller's write transaction, and return the record of it.
 
     `before` is what was in force when the change was decided on (defaults, where nothing was stored), and `since` the
-    `seq` that `read_setting` gave with it. Raises SettingRefused where another change came between, for a change of
-    nothing and for one without a reason, and what `append` raises; after any of them the caller must roll back.
+    `seq` that `read_setting` gave with it; `permission` is what it takes. Raises NotPermitted; SettingRefused where
+    another change came between, for a change of nothing and for one without a reason; and what `append` raises. After
+    any of them the caller must roll back.
     """
+    scope.check(permission)
     if not reason.strip():
         raise SettingRefused("A change of a setting needs a reason.", "Say why; it stands in the record.")
     if before == after:
         raise SettingRefused("Nothing was changed, so nothing was recorded.")
-    event = Event(
-        occurred_at=clock(),
-        actor_type=actor[0],
-        actor_id=actor[1],
-        action="update",
-        entity_type=ENTITY_TYPE,
-        entity_id=name,
-        entity_name=title,
-        reason=reason.strip(),
-        before=before,
-        after=after,
-    )
     # First the record: it takes the organization's head, so that no other change comes between the look and the row.
-    (record,) = append(connection, organization_id, [event], clock=clock)
+    entity = ENTITY_TYPE, name, title
+    record = append_act(
+        connection, scope, "update", entity, reason=reason.strip(), before=before, after=after, clock=clock
+    )
     seq, kind, id_ = (audit_record.c[column] for column in ("seq", "entity_type", "entity_id"))
-    former = scoped(organization_id, func.max(seq)).where(kind == ENTITY_TYPE, id_ == name, seq < record.seq)
+    former = scoped(scope, func.max(seq)).where(kind == ENTITY_TYPE, id_ == name, seq < record.seq)
     if (connection.execute(former).scalar_one() or 0) != since:
         raise SettingRefused("Somebody else changed this setting meanwhile; nothing was written.", "Look at it again.")
     values = {"value": encode_body("after", after), "seq": record.seq}
-    if connection.execute(_stored(organization_id, name)).first() is None:
-        connection.execute(insert(organization_setting).values(organization_id=organization_id, name=name, **values))
+    if connection.execute(_stored(scope, name)).first() is None:
+        values |= {"organization_id": scope.organization_id, "name": name}
+        connection.execute(insert(organization_setting).values(**values))
     else:
-        mine = _row.organization_id == organization_id, _row.name == name
+        mine = _row.organization_id == scope.organization_id, _row.name == name
         connection.execute(update(organization_setting).where(*mine).values(**values))
     return record
 
 
-def _stored(organization_id: str, name: str) -> Any:
-    return select(_row.value, _row.seq).where(_row.organization_id == organization_id, _row.name == name)
+def _stored(scope: Scope, name: str) -> Any:
+    return select(_row.value, _row.seq).where(_row.organization_id == scope.organization_id, _row.name == name)

@@ -20,7 +20,7 @@ from flasktrack.core.related import parse_related
 from flasktrack.store.organizations import Organization, get_organization
 from flasktrack.store.row_security import enter, of_organization
 from flasktrack.store.schema import audit_payload, audit_record, chain_head
-from flasktrack.store.scope import previous_hash, records_here, scoped
+from flasktrack.store.scope import Permission, Scope, machine_scoped, previous_hash, records_here, scoped
 
 _ROWS_AT_ONCE = 200  # a row may carry 3 MiB of sections
 _RECORD_COLUMNS = tuple(audit_record.columns)
@@ -60,11 +60,16 @@ class RecordedContent(NamedTuple):
 
 
 class Ledger:
-    """One organization's records, read-only. Raises UnknownOrganization where there is no such organization."""
+    """One organization's records, read-only, for somebody who may see them.
 
-    def __init__(self, engine: Engine, organization_id: str) -> None:
-        self.engine = of_organization(engine, organization_id)
-        self.organization: Organization = get_organization(self.engine, organization_id)
+    Raises NotPermitted, and UnknownOrganization where there is no such organization.
+    """
+
+    def __init__(self, engine: Engine, scope: Scope) -> None:
+        scope.check(Permission.SEE_ACTIVITY)
+        self.engine = of_organization(engine, scope.organization_id)
+        self.scope = scope
+        self.organization: Organization = get_organization(self.engine, scope.organization_id)
 
     def stream(
         self,
@@ -110,7 +115,7 @@ class Ledger:
 
     def count(self, *conditions: ColumnElement[bool]) -> int:
         """How many records meet all conditions."""
-        statement = scoped(self.organization.id, func.count()).where(*conditions)
+        statement = scoped(self.scope, func.count()).where(*conditions)
         with self.engine.connect() as connection:
             return int(connection.execute(statement).scalar_one())
 
@@ -186,7 +191,7 @@ def read_newest(connection: Connection, organization_id: str) -> tuple[Record, b
 
 @lru_cache  # building it takes longer than a database takes to answer it
 def _newest_first(organization_id: str) -> Select[Any]:
-    return scoped(organization_id, *_RECORD_COLUMNS).order_by(audit_record.c.seq.desc()).limit(1)
+    return machine_scoped(organization_id, *_RECORD_COLUMNS).order_by(audit_record.c.seq.desc()).limit(1)
 
 
 def find_recorded(connection: Connection, organization_id: str, record_ids: Sequence[str]) -> list[RecordedContent]:
@@ -199,7 +204,7 @@ def _with_sections(organization_id: str, *more: ColumnElement[Any]) -> Select[An
     same_record = and_(
         audit_payload.c.organization_id == audit_record.c.organization_id, audit_payload.c.seq == audit_record.c.seq
     )
-    return scoped(organization_id, *_RECORD_COLUMNS, *_SECTION_COLUMNS, *more).outerjoin_from(
+    return machine_scoped(organization_id, *_RECORD_COLUMNS, *_SECTION_COLUMNS, *more).outerjoin_from(
         audit_record, audit_payload, same_record
     )
 

@@ -52,8 +52,9 @@ class SavedFilter:
 def save_filter(engine: Engine, scope: Scope, name: str, params: Mapping[str, list[str]], *, shared: bool) -> None:
     """Keep a filter under a name, in the place of one that had it.
 
-    Raises InvalidFilter for a name that is none; NotPermitted, and what `append` raises, where it is shared.
+    Raises NotPermitted, InvalidFilter for a name that is none, and what `append` raises where it is shared.
     """
+    scope.check(Permission.EXPORT)
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME:
         raise InvalidFilter(f"A name has 1 to {MAX_NAME} characters, and this one {len(name):,}.", "Give another name.")
@@ -74,6 +75,7 @@ def save_filter(engine: Engine, scope: Scope, name: str, params: Mapping[str, li
 
 def delete_filter(engine: Engine, scope: Scope, name: str, *, shared: bool) -> None:
     """Forget a filter of one's own, or one that is shared. Raises NotPermitted, and what `append` raises."""
+    scope.check(Permission.EXPORT)
     owner = SHARED if shared else scope.actor.subject
     with writing(of_organization(engine, scope.organization_id)) as connection:
         if shared:
@@ -88,21 +90,24 @@ def may_change(scope: Scope, saved: SavedFilter) -> bool:
     )
 
 
-def list_filters(engine: Engine, organization_id: str, by: str) -> list[SavedFilter]:
-    """Those that the organization shares, and a person's own, each by name."""
-    mine = select(saved_filter).where(_row.organization_id == organization_id, _row.owner.in_((SHARED, by)))
-    with of_organization(engine, organization_id).connect() as connection:
+def list_filters(engine: Engine, scope: Scope) -> list[SavedFilter]:
+    """Those that the organization shares, and a person's own, each by name. Raises NotPermitted."""
+    scope.check(Permission.EXPORT)
+    owners = (SHARED, scope.actor.subject)
+    mine = select(saved_filter).where(_row.organization_id == scope.organization_id, _row.owner.in_(owners))
+    with of_organization(engine, scope.organization_id).connect() as connection:
         rows = connection.execute(mine.order_by(_row.owner, _row.name)).all()
     return [found for row in rows if (found := _saved(row)) is not None]
 
 
-def find_filter(engine: Engine, organization_id: str, name: str, by: str) -> SavedFilter:
+def find_filter(engine: Engine, scope: Scope, name: str) -> SavedFilter:
     """The one of that name: a person's own before what is shared. Raises InvalidFilter where there is none."""
-    named = [found for found in list_filters(engine, organization_id, by) if found.name == name]
+    saved = list_filters(engine, scope)
+    named = [found for found in saved if found.name == name]
     if not named:
-        known = ", ".join(dict.fromkeys(found.name for found in list_filters(engine, organization_id, by))) or "none"
+        known = ", ".join(dict.fromkeys(found.name for found in saved)) or "none"
         raise InvalidFilter(
-            f"{organization_id} has no saved filter {name[:MAX_NAME]!r}.",
+            f"{scope.organization_id} has no saved filter {name[:MAX_NAME]!r}.",
             f"Save it on the page Exports, shared with the organization. Saved are: {known[:300]}.",
         )
     return named[-1]

@@ -18,6 +18,7 @@ from flasktrack.core.finding import ERROR, SEVERITY, Finding
 from flasktrack.core.times import format_time, parse_time, utc_now
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import verification
+from flasktrack.store.scope import Permission, Scope
 
 VERIFIED, BROKEN, NOT_CHECKED = "verified", "broken", "not_checked"
 FULL, INCREMENTAL, RANGE = "full", "incremental", "range"
@@ -114,26 +115,30 @@ def store_verification(connection: Connection, done: Verification) -> None:
     )
 
 
-def list_verifications(engine: Engine, organization_id: str, limit: int = 100) -> list[Verification]:
+def list_verifications(engine: Engine, scope: Scope, limit: int = 100) -> list[Verification]:
     """An organization's verifications, the newest first; those whose number makes no sense last.
 
-    Never raises for what a row holds: see `Verification.believed`.
+    Never raises for what a row holds (see `Verification.believed`); NotPermitted.
     """
-    with of_organization(engine, organization_id).connect() as connection:
-        return _read(connection, organization_id, limit)
+    scope.check(Permission.SEE_INTEGRITY)
+    with of_organization(engine, scope.organization_id).connect() as connection:
+        return _read(connection, scope.organization_id, limit)
 
 
 def latest_verification(engine: Engine, organization_id: str) -> Verification | None:
     """The newest one, or None where none was ever run."""
-    return next(iter(list_verifications(engine, organization_id, limit=1)), None)
+    with of_organization(engine, organization_id).connect() as connection:
+        return next(iter(_read(connection, organization_id, 1)), None)
 
 
-def latest_verdict(engine: Engine, organization_id: str) -> Verification | None:
-    """The newest one that speaks for the whole chain, or None."""
-    latest = latest_verification(engine, organization_id)
+def latest_verdict(engine: Engine, scope: Scope) -> Verification | None:
+    """The newest one that speaks for the whole chain, or None: what every page's numbers rest on."""
+    latest = latest_verification(engine, scope.organization_id)
     if latest is None or latest.speaks_for_chain:
         return latest
-    return next((one for one in list_verifications(engine, organization_id) if one.speaks_for_chain), None)
+    with of_organization(engine, scope.organization_id).connect() as connection:
+        found = _read(connection, scope.organization_id, 100)
+    return next((one for one in found if one.speaks_for_chain), None)
 
 
 def verified_through(connection: Connection, organization_id: str) -> int:

@@ -18,6 +18,7 @@ from flasktrack.core.keys import TIMED, VerifierKey, signature_time
 from flasktrack.core.note import Signature, format_signatures, parse_note, verified_signatures
 from flasktrack.errors import CheckpointConflict, InvalidNote
 from flasktrack.store.schema import Position, Time, checkpoint
+from flasktrack.store.scope import Scope
 from flasktrack.trust.keyring import ThirdParty, TrustedKey
 from flasktrack.trust.timestamps import TimestampAuthority, stamped_at
 
@@ -52,14 +53,16 @@ class Opened(NamedTuple):
     stamped_at: datetime | None = None
 
 
-def list_checkpoints(connection: Connection, organization_id: str) -> list[StoredCheckpoint]:
+def list_checkpoints(connection: Connection, scope: Scope) -> list[StoredCheckpoint]:
     """An organization's checkpoints by size, none of them believed yet."""
+    organization_id = scope.organization_id
     found = [_stored(organization_id, row) for row in connection.execute(_select(organization_id))]
     return sorted(found, key=lambda stored: stored.size)
 
 
-def latest_checkpoint(connection: Connection, organization_id: str) -> StoredCheckpoint | None:
+def latest_checkpoint(connection: Connection, scope: Scope) -> StoredCheckpoint | None:
     """The one over the most records, or None where nothing is sealed."""
+    organization_id = scope.organization_id
     newest = _select(organization_id).order_by(checkpoint.c.size.desc()).limit(1)
     row = connection.execute(newest).one_or_none()
     return None if row is None else _stored(organization_id, row)

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from flasktrack.core import merkle
 from flasktrack.errors import TreeIncomplete
 from flasktrack.store.schema import audit_record, tree_node
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 
 STEP = 8
 """Levels from one stored level to the next."""
@@ -143,7 +143,9 @@ def _siblings(organization_id: str, level: int) -> Select[Any]:
     start, end = bindparam("start", type_=BigInteger), bindparam("end", type_=BigInteger)
     if level == 0:
         seq = audit_record.c.seq
-        return scoped(organization_id, seq - 1, cast(audit_record.c.hash, LargeBinary)).where(seq > start, seq <= end)
+        return machine_scoped(organization_id, seq - 1, cast(audit_record.c.hash, LargeBinary)).where(
+            seq > start, seq <= end
+        )
     node = tree_node.c
     return select(node.position, cast(node.hash, LargeBinary)).where(
         node.organization_id == organization_id, node.level == level, node.position >= start, node.position < end

@@ -40,7 +40,7 @@ def clock_of(context: Context, chosen: RecordFilter) -> Clock:
 
 def working_hours(context: Context) -> tuple[WeekHours, ...]:
     """When the organization's people are expected to work: as its rule for acts outside working hours has it."""
-    rule = read_thresholds(context.engine, context.organization.id).thresholds["off_hours"]
+    rule = read_thresholds(context.engine, context.scope).thresholds["off_hours"]
     return hours_between(rule["begins"], rule["ends"], rule["days"], context.zone)
 
 

@@ -32,7 +32,7 @@ def attention(
     context: Context, since: datetime | None = None, until: datetime | None = None, days: int = DEFAULT_DAYS
 ) -> tuple[Attention, InForce]:
     """What the rules find in a period of recording, and the thresholds by which they do."""
-    in_force = read_thresholds(context.engine, context.organization.id)
+    in_force = read_thresholds(context.engine, context.scope)
     return ask(context, find_attention, in_force.thresholds, since, until, days), in_force
 
 

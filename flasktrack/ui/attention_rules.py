@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from flasktrack.access.roles import Role
-from flasktrack.errors import FlaskTrackError, NotPermitted
+from flasktrack.errors import FlaskTrackError
 from flasktrack.insight.attention.rule import Rule, Threshold
 from flasktrack.insight.attention.rules import RULES
 from flasktrack.insight.attention.thresholds import InForce, Values, set_thresholds, thresholds_of
+from flasktrack.store.scope import Permission
 from flasktrack.ui import address
 from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.links import page_link
@@ -80,7 +80,7 @@ def _rule(context: Context, in_force: InForce, rule: Rule) -> None:
             [(f"{one.source}, {one.clause}", one.says) for one in rule.citations], columns=["Where", "asks for"]
         )
     )
-    if context.role is Role.QA_LEAD:
+    if context.may(Permission.SET_THRESHOLDS):
         _form(context, in_force, rule)
     else:
         _values(in_force.thresholds[rule.name], rule)
@@ -131,15 +131,11 @@ def _field(key: str, threshold: Threshold, value: Any) -> None:
 
 
 def _change(context: Context, in_force: InForce, rule: Rule, key: str) -> None:
-    if context.role is not Role.QA_LEAD:
-        raise NotPermitted(f"The role {context.role.title} may not change thresholds.", "Ask a QA lead.")
     given = {one.name: st.session_state[f"{key}_{one.name}"] for one in thresholds_of(rule)}
-    kind, _, actor_id = context.principal.partition(":")
     try:
         after = in_force.thresholds.with_values(rule.name, given)
         record = set_thresholds(
-            context.engine, context.organization.id, in_force, after, actor=(kind, actor_id),
-            reason=st.session_state[f"{key}_reason"],
+            context.engine, context.scope, in_force, after, reason=st.session_state[f"{key}_reason"],
         )  # fmt: skip
     except FlaskTrackError as problem:
         st.session_state[_REFUSED] = (rule.name, str(problem))

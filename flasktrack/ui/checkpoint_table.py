@@ -22,7 +22,7 @@ _MOST = 100
 def draw_checkpoints(context: Context) -> None:
     """Draw the newest checkpoints; what a signature is worth is checked as they are drawn."""
     with context.engine.connect() as connection:
-        stored = list_checkpoints(connection, context.organization.id)
+        stored = list_checkpoints(connection, context.scope)
     st.markdown(f"**Checkpoints** ({len(stored):,}{', the newest' if len(stored) > _MOST else ''})")
     if not stored:
         st.caption("None yet. Seal now signs the first; `python -m flasktrack checkpoint` does so on a schedule.")

@@ -24,12 +24,14 @@ from starlette.routing import BaseRoute, Route
 from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
 from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_NAME
 
+from flasktrack.access.acting import renewed
 from flasktrack.core.times import utc_now
-from flasktrack.errors import ChainBroken, FlaskTrackError
+from flasktrack.errors import ChainBroken, FlaskTrackError, NotPermitted
 from flasktrack.export.running import kept_file
 from flasktrack.settings import Settings
 from flasktrack.store.engine import writing
-from flasktrack.store.exports import append_act, append_proof_taken, find_export
+from flasktrack.store.exports import append_export_act, append_proof_taken, find_export
+from flasktrack.store.scope import Permission, Scope
 from flasktrack.ui.session import Context
 
 PATH = "/download"
@@ -50,12 +52,14 @@ class Proof(NamedTuple):
 
 @dataclass(slots=True)
 class Grant:
-    """Leave to download one export, by its id, or one proof: whose it is, until when, and whether it is on record."""
+    """Leave to download one export, by its id, or one proof: for whom, until when, and whether it is on record.
+
+    Whether they still may is asked at each download.
+    """
 
     engine: Engine
-    organization_id: str
+    scope: Scope
     what: str | Proof
-    principal: str
     browser: str | None
     until: datetime
     recorded: bool = False
@@ -95,12 +99,12 @@ def downloads() -> Downloads:
 def download_address(context: Context, what: str | Proof) -> str:
     """Where this session can download an export or a proof: the same address until its time is half over."""
     known: dict[Any, tuple[str, datetime]] = st.session_state.setdefault(_SESSION, {})
-    key = context.principal, context.organization.id, what
+    key = context.scope.actor.subject, context.organization.id, what
     now = utc_now()
     if key not in known or known[key][1] < now + _RENEWED:
         until = now + GOOD_FOR
         browser = browser_of(st.context.cookies)
-        grant = Grant(context.engine, context.organization.id, what, context.principal, browser, until)
+        grant = Grant(context.engine, context.scope, what, browser, until)
         known[key] = downloads().grant(grant), until
     return known[key][0]
 
@@ -122,30 +126,30 @@ def _send(request: Request) -> Response:
     if grant is None:
         return _refuse(404, "This address is not good any more, or not for this browser. Open the page Exports again.")
     try:
-        return (
-            _proof(request, grant, grant.what) if isinstance(grant.what, Proof) else _file(request, grant, grant.what)
-        )
+        scope = renewed(grant.engine, grant.scope, Permission.EXPORT)
+        if isinstance(grant.what, Proof):
+            return _proof(request, grant, scope, grant.what)
+        return _file(request, grant, scope, grant.what)
+    except NotPermitted as problem:
+        return _refuse(403, str(problem))
     except FlaskTrackError as problem:
         return _refuse(503, f"The download can't be recorded, so it is not given out. {problem}")
 
 
-def _file(request: Request, grant: Grant, export_id: str) -> Response:
-    about = find_export(grant.engine, grant.organization_id, export_id)
+def _file(request: Request, grant: Grant, scope: Scope, export_id: str) -> Response:
+    about = find_export(grant.engine, scope, export_id)
     file = None if about is None else kept_file(about, Settings.from_environment())
     if about is None or file is None or not about.downloadable or not file.is_file():
         return _refuse(404, "This file is no longer here. Make the export again.")
     goes_on = grant.recorded and _GOES_ON.fullmatch(request.headers.get("range", "")) is not None
     if not goes_on:
-        _record(request, grant, lambda to: append_act(to, grant.organization_id, "download", grant.principal, about))
+        _record(request, grant, lambda to: append_export_act(to, scope, "download", about))
     return FileResponse(file, filename=file.name, content_disposition_type="attachment", headers=_HEADERS)
 
 
-def _proof(request: Request, grant: Grant, proof: Proof) -> Response:
-    _record(
-        request, grant,
-        lambda to: append_proof_taken(to, grant.organization_id, grant.principal, proof.seq, proof.text),
-    )  # fmt: skip
-    name = f"{grant.organization_id}-record-{proof.seq}.tlog-proof"
+def _proof(request: Request, grant: Grant, scope: Scope, proof: Proof) -> Response:
+    _record(request, grant, lambda to: append_proof_taken(to, scope, proof.seq, proof.text))
+    name = f"{scope.organization_id}-record-{proof.seq}.tlog-proof"
     return PlainTextResponse(proof.text, headers=_HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'})
 
 

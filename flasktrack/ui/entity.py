@@ -30,7 +30,7 @@ def draw_entity(context: Context) -> None:
     """Draw the one entity that the filter in the address names, in the view that the address names."""
     chosen = filter_bar(context)
     kind, _, id_ = chosen.entities[0].partition(":")
-    history = EntityHistory(Ledger(context.engine, context.organization.id), Reference(kind, id_))
+    history = EntityHistory(Ledger(context.engine, context.scope), Reference(kind, id_))
     newest = next(iter(history.page(limit=1)), None)
     view = _heading(chosen, None if newest is None else newest.checked)
     if newest is None:

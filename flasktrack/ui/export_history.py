@@ -29,7 +29,7 @@ _HEIGHT = 360
 
 def export_history(context: Context) -> None:
     """Draw the newest exports as a table, and the one that the address opens."""
-    found = list_exports(context.engine, context.organization.id, _MOST)
+    found = list_exports(context.engine, context.scope, _MOST)
     if not found:
         st.info("Nothing was exported yet. Filter, choose a format, and export.", icon=":material/info:")
         return
@@ -57,7 +57,7 @@ def export_history(context: Context) -> None:
 def opened_export(context: Context) -> None:
     """Draw the export that the address opens: its state, the way to its file and to its filter, and its SHA-256."""
     wanted = address.value(OPENED)
-    about = None if wanted is None else find_export(context.engine, context.organization.id, wanted)
+    about = None if wanted is None else find_export(context.engine, context.scope, wanted)
     if about is None or about.status in UNDER_WAY:
         return
     with st.container(border=True):

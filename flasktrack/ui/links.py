@@ -24,12 +24,12 @@ def page_link(
     place: str = "",
     **params: address.Value,
 ) -> None:
-    """Draw a link to a page, whose parameters are `params`; text alone where the role may not open that page.
+    """Draw a link to a page, whose parameters are `params`; text alone where the person may not open that page.
 
     `label` is plain text. `place` tells links apart that have one label and one target. `from_` stands for `from`.
     """
     page = PAGES[key]
-    if context.role not in page.roles:
+    if not context.may(page.permission):
         st.text(display(label), help=help)
         return
     dropped: dict[str, address.Value] = {} if keep_filter else dict.fromkeys(address.FILTER)

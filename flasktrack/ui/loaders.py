@@ -13,6 +13,7 @@ import streamlit as st
 
 from flasktrack.insight.copy import CopyFailed
 from flasktrack.insight.questions import Questions
+from flasktrack.store.scope import Permission
 from flasktrack.ui.session import Context
 
 P = ParamSpec("P")
@@ -25,7 +26,9 @@ def ask(
     """The answer to one of the questions of `insight`, as `ask(context, Questions.totals, chosen)`.
 
     A question is a method of Questions, or a function that is given them first. The caller gets a copy of its own.
+    Raises NotPermitted, for an answer that is kept, too.
     """
+    context.scope.check(Permission.SEE_ACTIVITY)
     place = context.copy.engine.url.render_as_string(hide_password=True)
     newest = context.standing.state.last_hash.hex()  # tells two databases apart, too
     name = f"{question.__module__}.{question.__qualname__}"
@@ -41,4 +44,4 @@ def ask(
 def _ask(
     _context: Context, _question: Any, place: str, organization_id: str, newest: str, name: str, args: Any, kwargs: Any
 ) -> Any:
-    return _question(Questions(_context.copy, organization_id), *args, **kwargs)
+    return _question(Questions(_context.copy, _context.scope), *args, **kwargs)

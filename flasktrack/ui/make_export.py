@@ -30,11 +30,11 @@ from flasktrack.store.exports import (
 from flasktrack.store.organizations import check_time_zone
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record
+from flasktrack.store.scope import Permission
 from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.ui import address
 from flasktrack.ui.jobs import run_beside
 from flasktrack.ui.links import page_link
-from flasktrack.ui.registry import PAGES
 from flasktrack.ui.saved_filters import saved_filters
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import count, literal
@@ -48,7 +48,7 @@ _REFUSED, _SEEN = "export_refused", "exports_under_way"
 
 def make_export(context: Context, chosen: RecordFilter) -> None:
     """Draw what will be written, the choice of a format with its options, and the button."""
-    counted, records = count_selected(Ledger(context.engine, context.organization.id), chosen)
+    counted, records = count_selected(Ledger(context.engine, context.scope), chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.text(
             f"{count(records, 'record')} will be written: {display(chosen.describe(context.zone))}", width="content"
@@ -75,9 +75,9 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
 
 def _offer_seal(context: Context, counted: RecordFilter, chosen: RecordFilter) -> None:
     """Where some of the records are not sealed, say so before anything is begun, with the ways on."""
-    ledger = Ledger(context.engine, context.organization.id)
+    ledger = Ledger(context.engine, context.scope)
     with context.engine.connect() as connection:
-        last = latest_checkpoint(connection, context.organization.id)
+        last = latest_checkpoint(connection, context.scope)
     through = 0 if last is None else last.size
     above = ledger.count(*counted.conditions(), audit_record.c.seq > through)
     if not above:
@@ -92,7 +92,7 @@ def _offer_seal(context: Context, counted: RecordFilter, chosen: RecordFilter) -
         if through >= (chosen.seq_first or 1):
             only = f"{chosen.seq_first or ''}-{through}"
             page_link(context, "exports", "Only what is sealed", keep_filter=True, seq=only)
-        if context.role in PAGES["integrity"].roles:
+        if context.may(Permission.SEAL):
             seal_first(context)
         else:
             st.caption("A QA lead can seal them, on the page Integrity.")
@@ -110,7 +110,7 @@ def _options(context: Context, format_: ExportFormat) -> ExportOptions:
         if WITHHELD in format_.takes:
             withheld = st.multiselect("Withhold", list(SECTIONS), key="export_withheld", placeholder="Nothing")
             st.caption("What is withheld is still proved: its digest stays in the record.")
-    return ExportOptions(check_time_zone(zone), tuple(columns), tuple(withheld), context.principal)
+    return ExportOptions(check_time_zone(zone), tuple(columns), tuple(withheld), context.scope.actor.subject)
 
 
 def _start(
@@ -126,9 +126,8 @@ def start_export(
     context: Context, counted: RecordFilter, records: int, format_: ExportFormat, options: ExportOptions
 ) -> str:
     """Let a process write an export, which the page Exports shows by the id that this returns. Raises ExportFailed."""
-    organization_id = context.organization.id
     asked = ask_for_export(
-        context.engine, organization_id, counted, records, format_.name, options, Settings.from_environment()
+        context.engine, context.scope, counted, records, format_.name, options, Settings.from_environment()
     )
 
     def ended(problem: str) -> None:
@@ -136,20 +135,20 @@ def start_export(
         with writing(context.engine) as connection:
             settle_export(connection, asked.id, FAILED, problem=problem)
 
-    run_beside(context.engine, ended, "run-export", f"--organization={organization_id}", f"--id={asked.id}")
+    run_beside(context.engine, ended, "run-export", f"--organization={context.organization.id}", f"--id={asked.id}")
     return asked.id
 
 
 def exports_under_way(context: Context) -> None:
     """Draw the progress of every export of the organization that is being written, whoever asked for it."""
-    running = [one.id for one in list_exports(context.engine, context.organization.id) if one.status in UNDER_WAY]
+    running = [one.id for one in list_exports(context.engine, context.scope) if one.status in UNDER_WAY]
     st.session_state[_SEEN] = running
     if running:
         st.fragment(_progress, run_every=_EVERY)(context)
 
 
 def _progress(context: Context) -> None:
-    running = [one for one in list_exports(context.engine, context.organization.id) if one.status in UNDER_WAY]
+    running = [one for one in list_exports(context.engine, context.scope) if one.status in UNDER_WAY]
     if [one.id for one in running] != st.session_state.get(_SEEN):
         st.rerun()
     for one in running:
@@ -165,5 +164,5 @@ def _one(context: Context, one: Export) -> None:
         st.progress(share, text="Cancelling ..." if cancelling else literal(done), width=520)
         st.button(
             "Cancel", key=f"cancel_{one.id}", disabled=cancelling, on_click=cancel_export,
-            args=(context.engine, context.organization.id, one.id),
+            args=(context.engine, context.scope, one.id),
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from flasktrack.access.permissions import decide
 from flasktrack.errors import NotPermitted
 from flasktrack.ui.links import CURRENT_PAGE
 from flasktrack.ui.registry import PAGES, pages_for
@@ -17,17 +18,15 @@ from flasktrack.ui.verdict import chain_verdict
 def open_page(key: str) -> Context:
     """The context of a page, which calls this before anything else.
 
-    Raises NotPermitted where the role may not open it, and what `session.current` raises; the router shows either.
+    Raises NotPermitted where the person's roles do not open it, and what `session.current` raises; the router shows
+    either.
     """
     page = PAGES[key]
     context = current()
-    if context.role not in page.roles:
-        allowed = " or ".join(role.title for role in sorted(page.roles))
-        own = ", ".join(entry.title for entry in pages_for(context.role))
-        raise NotPermitted(
-            f"The page {page.title} is not open to the role {context.role.title}, only to {allowed}.",
-            f"Open to you: {own}.",
-        )
+    decision = decide(context.principal, context.organization.id, page.permission)
+    if not decision.allowed:
+        own = ", ".join(entry.title for entry in pages_for(context.scope.permissions))
+        raise NotPermitted(f"The page {page.title} is not open to you. {decision.reason}", f"Open to you: {own}.")
     st.session_state[CURRENT_PAGE] = key
     look, rests_on = chain_verdict(context)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -32,7 +32,7 @@ def record_detail(context: Context, seq: int, *, listed: Sequence[int] = (), fin
     The neighbours are those among `listed`, in that order; where the record is not listed, those in the chain.
     `findings` are what a verification says of this position, which knows more than a reader of one record.
     """
-    ledger = Ledger(context.engine, context.organization.id)
+    ledger = Ledger(context.engine, context.scope)
     checked = ledger.get(seq)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(f"Record {seq:,}", anchor=False)

@@ -11,12 +11,12 @@ from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.settings import Settings
 from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.scope import Permission
 from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.trust.keyring import Keyring
 from flasktrack.ui.downloads import Proof, download_address
 from flasktrack.ui.links import page_link
 from flasktrack.ui.make_export import start_export
-from flasktrack.ui.registry import PAGES
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import literal, number
 
@@ -31,14 +31,14 @@ def draw_proof(context: Context, checked: CheckedRecord) -> None:
         st.caption("There is no proof of a record that is not sound.")
         return
     with context.engine.connect() as connection:
-        sealed = latest_checkpoint(connection, context.organization.id)
+        sealed = latest_checkpoint(connection, context.scope)
     if sealed is None or sealed.size < seq:
         st.caption("Not sealed yet: no signed checkpoint covers this record, so nothing proves it. Seal first.")
-        if context.role in PAGES["integrity"].roles:
+        if context.may(Permission.SEAL):
             page_link(context, "integrity", "Seal now, on the page Integrity")
         return
     st.caption(f"Sealed: a checkpoint signed over records 1 to {number(sealed.size)} covers it.")
-    if context.role not in PAGES["exports"].roles:
+    if not context.may(Permission.EXPORT):
         return
     record = context.organization.id, seq
     with st.container(horizontal=True, gap="small"):
@@ -50,7 +50,8 @@ def draw_proof(context: Context, checked: CheckedRecord) -> None:
 
 
 def _prove(context: Context, seq: int) -> None:
-    ledger = Ledger(context.engine, context.organization.id)
+    context.scope.check(Permission.EXPORT)
+    ledger = Ledger(context.engine, context.scope)
     try:
         text = record_proof(ledger, Keyring.from_settings(Settings.from_environment()), seq)
     except FlaskTrackError as problem:
@@ -61,7 +62,7 @@ def _prove(context: Context, seq: int) -> None:
 
 def _export(context: Context, seq: int) -> None:
     chosen = RecordFilter(seq_first=seq, seq_last=seq)
-    options = ExportOptions(context.zone, requested_by=context.principal)
+    options = ExportOptions(context.zone, requested_by=context.scope.actor.subject)
     try:
         _keep(context, seq, export=start_export(context, chosen, 1, format_named("evidence"), options))
     except FlaskTrackError as problem:

@@ -39,7 +39,7 @@ def records(context: Context, chosen: RecordFilter) -> None:
     The address keeps `before` (the page shows records with lower positions) and `record` (the open one).
     """
     before, opened = address.position("before"), address.position("record")
-    ledger = Ledger(context.engine, context.organization.id)
+    ledger = Ledger(context.engine, context.scope)
     last = None if before is None else before - 1
     found = list(ledger.stream(*chosen.conditions(), last=last, descending=True, limit=PAGE_RECORDS + 1))
     page = found[:PAGE_RECORDS]

@@ -1,14 +1,13 @@
-"""The registry of pages: what there is, where it lies, and who may open it."""
+"""The registry of pages: what there is, where it lies, and what it takes to open it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
+from flasktrack.access.permissions import ROLES
 from flasktrack.access.roles import Role
-
-EVERYBODY = frozenset({Role.LAB_MANAGER, Role.COMPLIANCE_REVIEWER, Role.QA_LEAD})
-REVIEWERS = frozenset({Role.COMPLIANCE_REVIEWER, Role.QA_LEAD})
-QUALITY = frozenset({Role.QA_LEAD})
+from flasktrack.store.scope import Permission
 
 
 class PageEntry(NamedTuple):
@@ -22,32 +21,35 @@ class PageEntry(NamedTuple):
     section: str
     path: str
     url_path: str
-    roles: frozenset[Role]
+    permission: Permission
     counts: bool = True
+
+
+def _page(
+    section: str, key: str, title: str, permission: Permission, *, url_path: str | None = None, counts: bool = True
+) -> PageEntry:
+    path = f"pages/{section.lower()}/{key}.py"
+    return PageEntry(key, title, section, path, key if url_path is None else url_path, permission, counts)
 
 
 PAGES = {
     page.key: page
     for page in (
-        PageEntry("overview", "Overview", "Activity", "pages/activity/overview.py", "", EVERYBODY),
-        PageEntry("attention", "Attention", "Activity", "pages/activity/attention.py", "attention", EVERYBODY),
-        PageEntry("actors", "Actors", "Activity", "pages/activity/actors.py", "actors", EVERYBODY),
-        PageEntry("entities", "Entities", "Activity", "pages/activity/entities.py", "entities", EVERYBODY),
-        PageEntry("records", "Records", "Compliance", "pages/compliance/records.py", "records", REVIEWERS),
-        PageEntry(
-            "exports", "Exports", "Compliance", "pages/compliance/exports.py", "exports", REVIEWERS, counts=False
-        ),
-        PageEntry(
-            "integrity", "Integrity", "Quality", "pages/quality/integrity.py", "integrity", QUALITY, counts=False
-        ),
+        _page("Activity", "overview", "Overview", Permission.SEE_ACTIVITY, url_path=""),
+        _page("Activity", "attention", "Attention", Permission.SEE_ACTIVITY),
+        _page("Activity", "actors", "Actors", Permission.SEE_ACTIVITY),
+        _page("Activity", "entities", "Entities", Permission.SEE_ACTIVITY),
+        _page("Compliance", "records", "Records", Permission.SEARCH_RECORDS),
+        _page("Compliance", "exports", "Exports", Permission.EXPORT, counts=False),
+        _page("Quality", "integrity", "Integrity", Permission.SEE_INTEGRITY, counts=False),
     )
 }
 
 
-def pages_for(role: Role) -> list[PageEntry]:
-    """The pages that a role may open, in their order."""
-    return [page for page in PAGES.values() if role in page.roles]
+def pages_for(permissions: Collection[Permission]) -> list[PageEntry]:
+    """The pages that somebody with these permissions may open, in their order."""
+    return [page for page in PAGES.values() if page.permission in permissions]
 
 
-ROLES_WITH_PAGES = tuple(role for role in Role if pages_for(role))
+ROLES_WITH_PAGES = tuple(role for role in Role if any(role in ROLES[page.permission] for page in PAGES.values()))
 """What the demo's switcher offers."""

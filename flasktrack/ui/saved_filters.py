@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from flasktrack.access.demo import demo_principal
-from flasktrack.access.permissions import require
 from flasktrack.errors import FlaskTrackError, InvalidFilter
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.saved_filters import (
@@ -16,7 +14,7 @@ from flasktrack.store.saved_filters import (
     may_change,
     save_filter,
 )
-from flasktrack.store.scope import Permission, Scope
+from flasktrack.store.scope import Scope
 from flasktrack.ui.filter_bar import set_filter
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import literal
@@ -26,9 +24,9 @@ _NAME, _SHARED, _SAID = "saved_filter_name", "saved_filter_shared", "saved_filte
 
 def saved_filters(context: Context, chosen: RecordFilter) -> None:
     """Draw the button behind which the saved filters are."""
-    scope = _scope(context)
+    scope = context.scope
     with st.popover("Saved filters", icon=":material/bookmark:", width="content"):
-        found = list_filters(context.engine, context.organization.id, context.principal)
+        found = list_filters(context.engine, scope)
         for saved in found:
             _one(context, scope, saved)
         if not found:
@@ -78,7 +76,3 @@ def _save(context: Context, scope: Scope, chosen: RecordFilter) -> None:
     else:
         st.session_state[_NAME] = ""
         st.session_state[_SAID] = f"Saved as {name.strip()}."
-
-
-def _scope(context: Context) -> Scope:
-    return require(demo_principal(context.role, [context.organization.id]), context.organization.id, Permission.EXPORT)

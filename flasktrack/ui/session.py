@@ -1,6 +1,6 @@
-"""Who looks at which organization in which database: the context of a page.
+"""Who looks at which organization in which database: the context of a page, made anew at every run.
 
-Until there is a sign-in, organization and role are chosen in a switcher that says "demo", and kept in the address.
+In a demo, organization and role are chosen in a switcher that says so, and kept in the address.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 from sqlalchemy import Engine
 
+from flasktrack.access.demo import demo_principal
+from flasktrack.access.permissions import scope_for
+from flasktrack.access.principal import Principal
 from flasktrack.access.roles import Role
 from flasktrack.errors import UnknownOrganization
 from flasktrack.insight.copy import Copy
@@ -20,13 +23,17 @@ from flasktrack.settings import Settings
 from flasktrack.store.engine import check_schema, open_engine
 from flasktrack.store.organizations import Organization, check_time_zone, list_organizations
 from flasktrack.store.row_security import of_organization
+from flasktrack.store.scope import Permission, Scope
 from flasktrack.ui import address
 from flasktrack.ui.registry import ROLES_WITH_PAGES
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a page needs to ask its questions. `principal` is the person as type:id, as an actor is written."""
+    """What a page needs to ask its questions: in `scope`, for `principal`.
+
+    `organizations` are those that the person belongs to.
+    """
 
     engine: Engine
     copy: Copy
@@ -34,8 +41,12 @@ class Context:
     organization: Organization
     organizations: tuple[Organization, ...]
     zone: ZoneInfo
-    role: Role
-    principal: str
+    principal: Principal
+    scope: Scope
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the person may do something here; what does it checks again."""
+        return permission in self.scope.permissions
 
 
 def database() -> Engine:
@@ -62,16 +73,22 @@ def current() -> Context:
     """
     engine = database()
     check_schema(engine)
-    organizations = tuple(list_organizations(engine))
+    there = list_organizations(engine)
+    principal = _principal([organization.id for organization in there])
+    organizations = tuple(one for one in there if one.id in principal.memberships)
     organization = _chosen(organizations, address.value(address.ORGANIZATION))
-    role = Role(address.choice(address.ROLE, [str(role) for role in ROLES_WITH_PAGES], Role.QA_LEAD))
+    scope = scope_for(principal, organization.id)
     zone = check_time_zone(organization.time_zone)
     follower = _follower_of_settings()
     standing = follower.keep_up(organization.id)
     mine = of_organization(engine, organization.id)
-    return Context(
-        mine, follower.copy, standing, organization, organizations, zone, role, principal=f"user:demo-{role}"
-    )
+    return Context(mine, follower.copy, standing, organization, organizations, zone, principal, scope)
+
+
+def _principal(organization_ids: list[str]) -> Principal:
+    """The demo's person of the role that the address names."""
+    role = Role(address.choice(address.ROLE, [str(role) for role in ROLES_WITH_PAGES], Role.QA_LEAD))
+    return demo_principal(role, organization_ids)
 
 
 def keep_up(context: Context) -> Standing:

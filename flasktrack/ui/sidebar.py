@@ -1,4 +1,4 @@
-"""The sidebar: the pages that a role may open, and the demo's switcher of organization and role."""
+"""The sidebar: the pages that the person may open, and the demo's switcher of organization and role."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from itertools import groupby
 
 import streamlit as st
 
+from flasktrack.access.demo import demo_role
 from flasktrack.ui import address
 from flasktrack.ui.registry import ROLES_WITH_PAGES, pages_for
 from flasktrack.ui.session import Context
@@ -18,7 +19,7 @@ def draw_sidebar(context: Context, current: str) -> None:
     """
     with st.sidebar:
         st.markdown("**FlaskTrack**")
-        for section, pages in groupby(pages_for(context.role), key=lambda page: page.section):
+        for section, pages in groupby(pages_for(context.scope.permissions), key=lambda page: page.section):
             st.caption(section)
             for page in pages:
                 if page.url_path == current:  # back to the page's beginning; a link would leave the address as it is
@@ -42,7 +43,8 @@ def _switcher(context: Context) -> None:
         )
         names = {one.id: one.name if one.name == one.id else f"{one.name} ({one.id})" for one in context.organizations}
         _select("Organization", address.ORGANIZATION, names, context.organization.id)
-        _select("Role", address.ROLE, {str(role): role.title for role in ROLES_WITH_PAGES}, str(context.role))
+        role = str(demo_role(context.principal.subject))
+        _select("Role", address.ROLE, {str(role): role.title for role in ROLES_WITH_PAGES}, role)
 
 
 def _select(label: str, parameter: str, options: dict[str, str], chosen: str) -> None:

@@ -29,7 +29,7 @@ def chain_verdict(context: Context) -> tuple[Look, str]:
     A verification of a range speaks for the chain only where it found an error.
     """
     size = newest_position(context)
-    latest = latest_verdict(context.engine, context.organization.id)
+    latest = latest_verdict(context.engine, context.scope)
     if latest is None:
         return STATUS["not_checked"], f"{count(size, 'record')}, never verified"
     look = STATUS[latest.status]
@@ -40,7 +40,7 @@ def chain_verdict(context: Context) -> tuple[Look, str]:
 
 def newest_position(context: Context) -> int:
     """Up to where there are records now; not what `chain_head` says, which may be part of what is wrong."""
-    return Ledger(context.engine, context.organization.id).newest()
+    return Ledger(context.engine, context.scope).newest()
 
 
 def describe(context: Context, done: Verification, size: int) -> str:
@@ -72,7 +72,7 @@ def describe(context: Context, done: Verification, size: int) -> str:
 def sealed_since(context: Context, done: Verification) -> int:
     """The size of the newest checkpoint that is stored since a verification, which has not checked it; 0 for none."""
     with context.engine.connect() as connection:
-        newest = latest_checkpoint(connection, context.organization.id)
+        newest = latest_checkpoint(connection, context.scope)
     if newest is None or not isinstance(newest.size, int) or not isinstance(newest.created_at, str):
         return 0  # an altered row; the next verification says so
     return newest.size if newest.size > done.sealed and newest.created_at >= done.started_at else 0

@@ -6,6 +6,7 @@ import threading
 
 import streamlit as st
 
+from flasktrack.store.scope import Permission
 from flasktrack.ui.jobs import Job
 from flasktrack.ui.session import Context
 from flasktrack.ui.text import literal
@@ -23,11 +24,12 @@ class _Running:
     def get(self, context: Context) -> Job | None:
         return self._jobs.get(_key(context))
 
-    def start(self, context: Context, *command: str) -> None:
+    def start(self, context: Context, permission: Permission, *command: str) -> None:
+        context.scope.check(permission)
         with self._lock:
             job = self._jobs.get(_key(context))
             if job is None or not job.running:
-                who = ("--organization", context.organization.id, "--by", context.principal)
+                who = ("--organization", context.organization.id, "--by", context.scope.actor.subject)
                 self._jobs[_key(context)] = Job(context.engine, *command, *who)
 
 
@@ -49,16 +51,17 @@ def verify_now(context: Context) -> None:
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Verify now", type="primary", icon=":material/fact_check:",
-            on_click=_running().start, args=(context, "verify"),
+            on_click=_running().start, args=(context, Permission.VERIFY, "verify"),
             help="Checks every record and checkpoint that there is now. The result is kept, with your name.",
         )  # fmt: skip
         st.button(
             "Verify what is new", icon=":material/update:",
-            on_click=_running().start, args=(context, "verify", "--incremental"),
+            on_click=_running().start, args=(context, Permission.VERIFY, "verify", "--incremental"),
             help="Checks only what came since the last verified checkpoint. Faster, and no full verdict.",
         )  # fmt: skip
         st.button(
-            "Seal now", icon=":material/lock:", on_click=_running().start, args=(context, "checkpoint"),
+            "Seal now", icon=":material/lock:",
+            on_click=_running().start, args=(context, Permission.SEAL, "checkpoint"),
             help="Verifies what is new, and signs a checkpoint over everything that there is.",
         )  # fmt: skip
     _tell_end(job)
@@ -70,7 +73,9 @@ def seal_first(context: Context) -> None:
     if job is not None and job.running:
         st.fragment(_progress, run_every=_EVERY)(job)
         return
-    st.button("Seal now", icon=":material/lock:", on_click=_running().start, args=(context, "checkpoint"))
+    st.button(
+        "Seal now", icon=":material/lock:", on_click=_running().start, args=(context, Permission.SEAL, "checkpoint")
+    )
     _tell_end(job)
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func
 
 from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 from flasktrack.verify.chain import unrecorded_link
 from flasktrack.verify.continuity import Tape, current_seed
 from flasktrack.verify.rows import Streams
@@ -74,5 +74,5 @@ class Shared(NamedTuple):
 
     def _next_row(self, position: int) -> int:
         seq = audit_record.c.seq
-        nearest = scoped(self.organization_id, func.min(seq)).where(seq >= position, seq <= self.last)
+        nearest = machine_scoped(self.organization_id, func.min(seq)).where(seq >= position, seq <= self.last)
         return int(self.connection.execute(nearest).scalar_one() or self.last)

@@ -18,7 +18,7 @@ from sqlalchemy.sql import literal_column
 
 from flasktrack.core.record import MAX_POSITION
 from flasktrack.store.schema import audit_payload, audit_record, record_link
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 
 RawRow = tuple[Any, ...]
 _ROWS_AT_ONCE = {"sqlite": 64, "postgresql": 256}
@@ -63,14 +63,16 @@ class Streams(NamedTuple):
             self._bytes(column) if not column.name.endswith("_salt") else column
             for column in tuple(audit_payload.columns)[2:]
         ]
-        statement = scoped(self.organization_id, *columns, *sections).outerjoin_from(audit_record, audit_payload, same)
+        statement = machine_scoped(self.organization_id, *columns, *sections).outerjoin_from(
+            audit_record, audit_payload, same
+        )
         seq = audit_record.c.seq
         return self._fetch(statement.where(*self._span(seq)).order_by(seq), seq)
 
     def neighbour(self) -> RawRow | None:
         """Hash and recorded_at of the record before the first; None where there is none."""
         columns = audit_record.c
-        statement = scoped(self.organization_id, columns.seq, columns.hash, self._time(columns.recorded_at))
+        statement = machine_scoped(self.organization_id, columns.seq, columns.hash, self._time(columns.recorded_at))
         found = next(self._fetch(statement.where(columns.seq == self.first - 1), columns.seq), None)
         return None if found is None else found[0][1:]
 
@@ -90,7 +92,7 @@ class Streams(NamedTuple):
     def hashes(self) -> Iterator[RawRow]:
         """(seq, hash) of every record."""
         seq = audit_record.c.seq
-        statement = scoped(self.organization_id, seq, audit_record.c.hash).where(*self._span(seq)).order_by(seq)
+        statement = machine_scoped(self.organization_id, seq, audit_record.c.hash).where(*self._span(seq)).order_by(seq)
         return chain.from_iterable(self._fetch(statement, seq))
 
     def _span(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:

@@ -13,7 +13,7 @@ from flasktrack.core.erasure import ENTITY_TYPE
 from flasktrack.core.record import MAX_POSITION
 from flasktrack.store.reader import Head, list_erasures
 from flasktrack.store.schema import audit_payload, audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 from flasktrack.verify.chain import Problem
 from flasktrack.verify.continuity import Tape
 from flasktrack.verify.keeping import ACTS_ON_HISTORY
@@ -71,7 +71,7 @@ def out_of_place(connection: Connection, organization_id: str, found: Scan, cove
     odd = found.odd
     if connection.dialect.name == "sqlite":  # sorts text and bytes after every number
         odd += connection.execute(
-            scoped(organization_id, func.count()).where(audit_record.c.seq > MAX_POSITION)
+            machine_scoped(organization_id, func.count()).where(audit_record.c.seq > MAX_POSITION)
         ).scalar_one()
     if odd > sum(end - first + 1 for first, end in found.gaps):
         note = f"{odd:,} {'row stands' if odd == 1 else 'rows stand'} at positions that are no whole numbers: put in."
@@ -107,7 +107,7 @@ def continuity_problems(
     columns = (record.seq, record.actor_type, record.actor_id, record.entity_type, record.entity_id)
     while part := list(islice(gaps, _NAMED_AT_ONCE)):
         chosen = record.seq.in_({position for _, position in part})
-        found = connection.execute(scoped(organization_id, *columns).where(chosen))
+        found = connection.execute(machine_scoped(organization_id, *columns).where(chosen))
         names = {row.seq: ((row.actor_type, row.actor_id), (row.entity_type, row.entity_id)) for row in found}
         for kind, position in part:
             actor, entity = names[position]
@@ -131,7 +131,9 @@ def _state_kept(
     columns, bodies = audit_record.c, audit_payload.c
     same = and_(bodies.organization_id == columns.organization_id, bodies.seq == columns.seq)
     mine = and_(columns.entity_type == ENTITY_TYPE, columns.entity_id == organization_id)
-    statement = scoped(organization_id, columns.seq, bodies.after).outerjoin_from(audit_record, audit_payload, same)
+    statement = machine_scoped(organization_id, columns.seq, bodies.after).outerjoin_from(
+        audit_record, audit_payload, same
+    )
     earlier = statement.where(mine, columns.seq < seq, columns.after_digest.is_not(None))
     last = earlier.where(columns.action.not_in(ACTS_ON_HISTORY)).order_by(columns.seq.desc()).limit(1)
     state = connection.execute(last).one_or_none()

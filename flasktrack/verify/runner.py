@@ -22,7 +22,7 @@ from flasktrack.store.organizations import get_organization, list_chains
 from flasktrack.store.reader import read_head
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scope, machine_scoped
 from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, Verification
 from flasktrack.trust.anchors import Anchor, Anchors
 from flasktrack.trust.checkpoints import list_checkpoints
@@ -186,7 +186,7 @@ class _Run:
         self.workers = workers
         self.progress = progress
         seq = audit_record.c.seq
-        extent = scoped(organization_id, func.coalesce(func.max(seq), 0)).where(seq <= MAX_POSITION)
+        extent = machine_scoped(organization_id, func.coalesce(func.max(seq), 0)).where(seq <= MAX_POSITION)
         self.last = max(0, int(connection.execute(extent).scalar_one()))
         self.head = read_head(connection, organization_id)
         self.notes = self._read_notes(trust, anchors)
@@ -250,7 +250,7 @@ class _Run:
         one that signed before is known then, whatever was rotated meanwhile."""
         if trust is None:
             return read_claims("", (), (), ())
-        stored = list_checkpoints(self.connection, self.organization_id)
+        stored = list_checkpoints(self.connection, machine_scope(self.organization_id))
         if not stored and not anchors:
             return read_claims("", (), (), ())
         keyring, name = trust.keyring, self.organization_id

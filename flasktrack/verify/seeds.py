@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_
 
 from flasktrack.errors import TreeIncomplete
 from flasktrack.store.schema import audit_payload, audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 from flasktrack.store.verifications import verified_through
 from flasktrack.trust.tree import StoredTree
 from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
@@ -62,10 +62,12 @@ def seed_tape(connection: Connection, organization_id: str, first: int, last: in
     columns = audit_record.c
     for kind in ("actor", "entity"):
         type_, id_, ordinal = columns[f"{kind}_type"], columns[f"{kind}_id"], columns[f"{kind}_seq"]
-        acting = scoped(organization_id, type_, id_).where(columns.seq.between(first, last)).distinct()
+        acting = machine_scoped(organization_id, type_, id_).where(columns.seq.between(first, last)).distinct()
         for number, (type_name, id_name) in enumerate(connection.execute(acting).all()):
             mine = and_(type_ == type_name, id_ == id_name, columns.seq < first)
-            statement = scoped(organization_id, columns.seq, ordinal).where(mine).order_by(ordinal.desc()).limit(1)
+            statement = (
+                machine_scoped(organization_id, columns.seq, ordinal).where(mine).order_by(ordinal.desc()).limit(1)
+            )
             seq, acts = connection.execute(statement).one_or_none() or (first - 1, 0)
             if type(acts) is not int:  # SQLite keeps any value in any column
                 continue
@@ -83,7 +85,7 @@ def _last_state(connection: Connection, organization_id: str, mine: ColumnElemen
     columns = audit_record.c
     same = and_(audit_payload.c.organization_id == columns.organization_id, audit_payload.c.seq == columns.seq)
     statement = (
-        scoped(organization_id, audit_payload.c.after)
+        machine_scoped(organization_id, audit_payload.c.after)
         .outerjoin_from(audit_record, audit_payload, same)
         .where(mine, columns.after_digest.is_not(None))
         .order_by(columns.entity_seq.desc())

@@ -143,7 +143,7 @@ def _records(context: Context, hit: Hit | None, chosen: RecordFilter) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{literal(hit.why if hit else chosen.describe(context.zone))}**", width="content")
         st.button("Close", type="tertiary", icon=":material/close:", on_click=_close)
-        if context.role in PAGES["records"].roles:
+        if context.may(PAGES["records"].permission):
             page_link(context, "records", "Open in Records", keep_filter=True, place="hit")
     if hit is not None and hit.linked < hit.records:
         st.caption(f"Of {count(hit.records, 'record')}, the newest {hit.linked:,} are named here.")

@@ -37,7 +37,7 @@ _SCOPES = {"full": "all", "incremental": "since {:,}", "range": "{:,} to {:,}"}
 
 def main() -> None:
     context = open_page("integrity")
-    runs = list_verifications(context.engine, context.organization.id)
+    runs = list_verifications(context.engine, context.scope)
     size = newest_position(context)
     shown = _chosen(runs)
     _answer(context, shown, size, runs, latest=shown is not None and shown == runs[0])
@@ -105,7 +105,7 @@ def _warn(context: Context, shown: Verification, size: int, runs: list[Verificat
         last = "never" if full is None else ago(full)
         st.warning(f"The last full verification was {last}. Verify now.", icon=":material/schedule:")
     with context.engine.connect() as connection:
-        sealed = latest_checkpoint(connection, context.organization.id)
+        sealed = latest_checkpoint(connection, context.scope)
     signed = None if sealed is None else local(sealed.created_at, context.zone)
     if sealed is not None and sealed.size < size and signed is not None and now - signed > settings.seal_within:
         st.warning(f"The last seal was {ago(signed)}. Seal now.", icon=":material/schedule:")

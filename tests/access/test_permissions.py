@@ -9,7 +9,7 @@ from flasktrack.access.permissions import ROLES, decide, permissions_of, require
 from flasktrack.access.principal import Principal
 from flasktrack.access.roles import Role
 from flasktrack.errors import InvalidOrganization, NotPermitted
-from flasktrack.store.scope import Actor, Permission, Scope, machine_scope
+from flasktrack.store.scope import Actor, Permission, Scope, machine_scope, scoped
 
 HERE, THERE = "northwind-labs", "southport-biotech"
 READS = {Permission.SEE_ACTIVITY}
@@ -84,7 +84,7 @@ def test_what_is_refused_says_who_may_and_what_to_do() -> None:
 def test_a_scope_is_of_an_organization_and_a_machines_permits_its_work() -> None:
     assert machine_scope(HERE).permissions == frozenset(Permission)
     with pytest.raises(InvalidOrganization):
-        Scope("' OR 1=1", Actor("user", "anna"), frozenset(Permission))
+        scoped(Scope("' OR 1=1", Actor("user", "anna"), frozenset(Permission)))
 
 
 @pytest.mark.parametrize("role", Role)

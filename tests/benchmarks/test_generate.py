@@ -9,6 +9,7 @@ from benchmarks.events import make_events
 from flasktrack.core.record import check_event
 from flasktrack.store.engine import writing
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.writer import append
 from flasktrack.verify.runner import verify_organization
 
@@ -22,7 +23,7 @@ def test_it_verifies_and_can_be_appended_to(engine: Engine, monkeypatch) -> None
         append(connection, generate.ORGANIZATION, make_events(RECORDS, 10))
     done = verify_organization(engine, generate.ORGANIZATION, started_by="tests", keep=False)
     assert (done.status, done.records, done.findings, done.remarks) == ("verified", RECORDS + 10, (), ())
-    newest = Ledger(engine, generate.ORGANIZATION).get(RECORDS)
+    newest = Ledger(engine, machine_scope(generate.ORGANIZATION)).get(RECORDS)
     *_, event = make_events(1200, RECORDS - 1200)
     wanted = check_event(event)
     assert newest is not None

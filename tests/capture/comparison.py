@@ -41,6 +41,7 @@ from flasktrack.errors import CaptureRefused, NoActor
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.capture.lab import prepare_sqlite
 
 Row = list[Any]
@@ -113,7 +114,7 @@ def flasktrack(folder: Path) -> dict[str, Any]:
     capture(engine, "northwind-labs")
 
     def kept() -> Iterator[Row]:
-        for one in Ledger(ours, "northwind-labs").stream():
+        for one in Ledger(ours, machine_scope("northwind-labs")).stream():
             states = [None if part is None else orjson.loads(part.body) for part in (one.before, one.after)]
             yield [VERBS[one.record.action], one.record.entity_type, *states]
 

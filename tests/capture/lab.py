@@ -33,6 +33,7 @@ from flasktrack.capture.recorder import capture
 from flasktrack.store.engine import initialize, open_engine
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.scope import machine_scope
 
 ZOE = Actor("user", "u-17", "Zoë", "analyst")
 ROBOT = Actor("automation", "nightly-recount")
@@ -252,7 +253,7 @@ class Lab:
 
     def records(self) -> list[CheckedRecord]:
         """What is recorded, sound in itself."""
-        records = list(Ledger(self.outside, self.organization).stream())
+        records = list(Ledger(self.outside, machine_scope(self.organization)).stream())
         assert not [finding for checked in records for finding in checked.findings]
         return records
 

@@ -22,6 +22,7 @@ from flasktrack.core.record import Content, Event, check_event
 from flasktrack.errors import ImportFailed, InvalidOrganization
 from flasktrack.store.organizations import get_organization, list_organizations
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.capture.events import EVENTS, as_line
 
 LAB = "northwind-labs"
@@ -47,7 +48,7 @@ def jsonl(folder: Path, *lines: dict[str, Any] | str, name: str = "events.jsonl"
 
 def entities(engine: Engine, organization_id: str = LAB) -> list[str]:
     """Ids of the entities that the records name, in order; every record is sound."""
-    found = list(Ledger(engine, organization_id).stream())
+    found = list(Ledger(engine, machine_scope(organization_id)).stream())
     assert [checked.record.seq for checked in found] == list(range(1, len(found) + 1))
     assert not any(checked.findings for checked in found)
     return [checked.record.entity_id for checked in found]
@@ -294,7 +295,7 @@ def test_the_mapping_in_the_docs_imports_a_permit_log(engine: Engine, tmp_path: 
     path = tmp_path / "permit-applications.csv"
     path.write_text(PERMITS)
     assert import_file(engine, path, "permits", mapping=PERMIT_MAPPING, time_zone="Europe/Amsterdam").added == 3
-    first, second, third = Ledger(engine, "permits").stream()
+    first, second, third = Ledger(engine, machine_scope("permits")).stream()
     assert [checked.record.occurred_at for checked in (first, second, third)] == [
         "2020-03-28T22:30:00.250000Z",
         "2020-03-29T06:15:00.000000Z",
@@ -342,7 +343,7 @@ def test_any_valid_events_written_as_jsonl_are_recorded_with_the_same_content(
     organization_id = f"lab-{uuid.uuid4()}"
     path = jsonl(tmp_path, *(as_line(event) for event in events))
     assert import_file(engine, path, organization_id).added == len(events)
-    recorded = list(Ledger(engine, organization_id).stream())
+    recorded = list(Ledger(engine, machine_scope(organization_id)).stream())
     assert not any(checked.findings for checked in recorded)
     for event, (record, before, after, context, _) in zip(events, recorded, strict=True):
         sections = {

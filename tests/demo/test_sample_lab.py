@@ -19,7 +19,7 @@ from flasktrack.settings import HOME
 from flasktrack.store.engine import open_engine
 from flasktrack.store.organizations import list_organizations
 from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scoped
 from flasktrack.verify.runner import verify_organization
 
 UNTIL = date(2026, 11, 24)
@@ -156,7 +156,7 @@ def test_it_verifies_with_one_warning(filled: Engine) -> None:
 
 def test_recorded_times_are_the_simulated_ones(filled: Engine, half_years: dict[str, list[Act]]) -> None:
     with filled.connect() as connection:
-        newest = connection.scalar(scoped(FIRST, func.max(audit_record.c.recorded_at)))
+        newest = connection.scalar(machine_scoped(FIRST, func.max(audit_record.c.recorded_at)))
     assert newest == half_years[FIRST][-1].recorded_at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 

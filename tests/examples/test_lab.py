@@ -20,6 +20,7 @@ import pytest
 
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.conftest import ROOT
 from tests.ui.app import App
 
@@ -78,7 +79,7 @@ def test_the_example_records_who_did_what_and_the_dashboard_shows_it(
         assert ask(port, "POST", "/batches/B-1/approve", "amir")[0] == 200
         assert [one["id"] for one in ask(port, "GET", "/samples", "amir")[1]] == [made["id"]]
     engine = open_engine(url)
-    records = list(Ledger(engine, "example-lab").stream())
+    records = list(Ledger(engine, machine_scope("example-lab")).stream())
     engine.dispose()
     told = [(one.record.actor_id, one.record.action, one.record.entity_type, one.record.entity_id) for one in records]
     assert told == [

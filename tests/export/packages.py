@@ -28,6 +28,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.seal.sealing import seal
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.erasure import erase
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
 from tests.export.samples import BERLIN
@@ -72,7 +73,7 @@ class Lab:
     def export(self, chosen: RecordFilter, *withheld: str, path: Path | None = None) -> Path:
         place = path or self.folder / f"{len(list(self.folder.iterdir()))}.zip"
         options = ExportOptions(BERLIN, withheld=withheld, requested_by="user:u-9", trust=Trust(self.keyring, None))
-        export_records(self.engine, ORGANIZATION, chosen, "evidence", place, options=options)
+        export_records(self.engine, machine_scope(ORGANIZATION), chosen, "evidence", place, options=options)
         return place
 
     def package(self, chosen: RecordFilter = RANGE, *withheld: str) -> Package:

@@ -16,6 +16,7 @@ from flasktrack.export.columns import chosen_columns
 from flasktrack.export.exporting import ExportResult, export_records
 from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
+from flasktrack.store.scope import machine_scope
 from tests.store.samples import NORTHWIND
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -39,7 +40,7 @@ def export_as(
     **more: Any,
 ) -> ExportResult:
     options = ExportOptions(zone, columns=columns)
-    return export_records(engine, organization, chosen, format_, path, options=options, **more)
+    return export_records(engine, machine_scope(organization), chosen, format_, path, options=options, **more)
 
 
 def headings(zone: ZoneInfo) -> list[str]:

@@ -20,6 +20,7 @@ from flasktrack.core.record import Record, Section
 from flasktrack.export.columns import chosen_columns
 from flasktrack.export.csv_table import csv_head, csv_line, defuse, restore_text
 from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.scope import machine_scope
 from tests.export.samples import BERLIN, csv_rows, export, headings
 from tests.store.samples import NORTHWIND, event, organizations, record
 
@@ -184,7 +185,7 @@ def written(engine: Engine, tmp_path: Path) -> Path:
 def expected(engine: Engine) -> list[dict[str, str]]:
     """The cells as they were recorded."""
     rows = []
-    for item in Ledger(engine, NORTHWIND).stream():
+    for item in Ledger(engine, machine_scope(NORTHWIND)).stream():
         row = {
             name: value.hex() if isinstance(value, bytes) else value for name, value in item.record._asdict().items()
         }

@@ -25,6 +25,7 @@ from flasktrack.export.csv_table import defuse
 from flasktrack.export.exporting import export_records
 from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
@@ -197,7 +198,13 @@ def test_a_cancelled_export_leaves_nothing(lab: Lab) -> None:
     options = ExportOptions(BERLIN, trust=Trust(lab.keyring, None))
     with pytest.raises(KeyboardInterrupt):
         export_records(
-            lab.engine, ORGANIZATION, RANGE, "evidence", lab.folder / "x.zip", options=options, progress=cancel
+            lab.engine,
+            machine_scope(ORGANIZATION),
+            RANGE,
+            "evidence",
+            lab.folder / "x.zip",
+            options=options,
+            progress=cancel,
         )
     assert sorted(lab.folder.iterdir()) == before
 
@@ -208,7 +215,9 @@ def test_it_is_made_from_either_database(engine: Engine, tmp_path: Path) -> None
     sealed = make_sealed(Sealed(engine, ORGANIZATION, keyring, Anchors(tmp_path / "anchors")), 300)
     path = tmp_path / "package.zip"
     options = ExportOptions(BERLIN, withheld=("context",), trust=sealed.trust)
-    made = export_records(engine, ORGANIZATION, RecordFilter(actors=("user:u-1",)), "evidence", path, options=options)
+    made = export_records(
+        engine, machine_scope(ORGANIZATION), RecordFilter(actors=("user:u-1",)), "evidence", path, options=options
+    )
     with path.open("rb") as file:
         result = verify_package.check_package(file, verify_package.read_keys(keyring.vkeys([ORGANIZATION])))
     assert (result.status, result.findings, result.records) == ("verified", [], made.records)

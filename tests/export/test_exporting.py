@@ -22,6 +22,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.writer import append
 from tests import adversary
 from tests.export.samples import BERLIN, csv_rows, export, export_as, json_rows, seqs
@@ -99,7 +100,7 @@ def test_what_is_appended_meanwhile_is_not_half_in(chain: Engine, tmp_path: Path
     assert reports[-1] == (1200, 1200)
     assert len(reports) > 2
     assert reports == sorted(set(reports))
-    assert Ledger(chain, NORTHWIND).count() == 1200 + len(reports)
+    assert Ledger(chain, machine_scope(NORTHWIND)).count() == 1200 + len(reports)
 
 
 @pytest.mark.parametrize("format_", [name for name, format_ in REGISTERED.items() if not format_.of_nothing])
@@ -242,7 +243,9 @@ def test_an_unknown_organization_or_format_makes_no_file(chain: Engine, tmp_path
         with pytest.raises(UnknownOrganization):
             export(chain, tmp_path / "all.csv", organization=organization)
     with pytest.raises(ExportFailed, match="docx"):
-        export_records(chain, NORTHWIND, RecordFilter(), "docx", tmp_path / "all.csv", options=ExportOptions(BERLIN))
+        export_records(
+            chain, machine_scope(NORTHWIND), RecordFilter(), "docx", tmp_path / "all.csv", options=ExportOptions(BERLIN)
+        )
     assert not (tmp_path / "all.csv").exists()
 
 

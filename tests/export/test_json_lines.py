@@ -18,6 +18,7 @@ from flasktrack.capture.jsonl import EVENT_KEYS
 from flasktrack.core.record import SECTIONS, Section
 from flasktrack.export.json_lines import jsonl_line
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests import adversary
 from tests.capture.events import EVENTS
 from tests.export.samples import export, json_rows
@@ -106,7 +107,7 @@ def test_altered_content_no_longer_gives_the_hash(engine: Engine, tmp_path: Path
 def test_a_body_that_no_line_can_carry_is_kept_as_text(sqlite_engine: Engine, body: str) -> None:
     organizations(sqlite_engine)
     record(sqlite_engine, event(1))
-    (checked,) = Ledger(sqlite_engine, NORTHWIND).stream()
+    (checked,) = Ledger(sqlite_engine, machine_scope(NORTHWIND)).stream()
     line = jsonl_line(checked._replace(after=Section(bytes(16), body))).decode()
     assert line.count("\n") == 1
     row = json.loads(line)

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from flasktrack.export.ocsf import ACTIVITIES, CLASS_UID, VERSION, ocsf_event
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests import adversary
 from tests.export.samples import export_as
 from tests.insight.lab import HERE, ROWS
@@ -43,7 +44,7 @@ def events(engine: Engine, path: Path) -> list[dict[str, Any]]:
 def test_the_validator_finds_what_is_wrong(sqlite_engine: Engine) -> None:
     organizations(sqlite_engine)
     record(sqlite_engine, event(1))
-    found = ocsf_event(next(Ledger(sqlite_engine, NORTHWIND).stream()))
+    found = ocsf_event(next(Ledger(sqlite_engine, machine_scope(NORTHWIND)).stream()))
     found = json.loads(json.dumps(found, default=str))
     assert problems(found) == []
     changes: list[Callable[[dict[str, Any]], Any]] = [

@@ -16,6 +16,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.erasure import erase
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.export.report_samples import nasty_lab
 from tests.export.samples import BERLIN
 from tests.store.samples import NORTHWIND, event, organizations, record, tamper
@@ -30,7 +31,7 @@ def lab(tmp_path: Path) -> Engine:
 
 def printed(engine: Engine, chosen: RecordFilter | None = None) -> tuple[list[Entry], Closing]:
     closing = Closing()
-    with Selection(Ledger(engine, NORTHWIND), chosen or RecordFilter()) as selection:
+    with Selection(Ledger(engine, machine_scope(NORTHWIND)), chosen or RecordFilter()) as selection:
         return list(entries(selection, BERLIN, closing)), closing
 
 

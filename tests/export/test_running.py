@@ -30,11 +30,12 @@ from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.exports import Export, cancel_export, list_exports
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import export as export_table
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
 from tests import adversary
 from tests.export.samples import BERLIN, seqs
-from tests.store.samples import NORTHWIND, event, organizations, record
+from tests.store.samples import NORTHWIND, event, organizations, record, somebody
 
 OPTIONS = ExportOptions(BERLIN, requested_by="user:u-1")
 
@@ -52,8 +53,8 @@ def lab(engine: Engine) -> Engine:
 
 
 def ask(engine: Engine, settings: Settings, **changes: Any) -> Export:
-    counted, total = count_selected(Ledger(engine, NORTHWIND), RecordFilter(**changes))
-    return ask_for_export(engine, NORTHWIND, counted, total, "jsonl", OPTIONS, settings)
+    counted, total = count_selected(Ledger(engine, machine_scope(NORTHWIND)), RecordFilter(**changes))
+    return ask_for_export(engine, somebody(OPTIONS.requested_by), counted, total, "jsonl", OPTIONS, settings)
 
 
 def run(engine: Engine, settings: Settings, asked: Export) -> None:
@@ -64,19 +65,19 @@ def test_what_was_announced_is_written_and_recorded_once(lab: Engine, settings: 
     asked = ask(lab, settings, seq_first=11)
     record(lab, event(99))
     run(lab, settings, asked)
-    (made,) = list_exports(lab, NORTHWIND)
+    (made,) = list_exports(lab, machine_scope(NORTHWIND))
     file = Path(made.file)
     assert seqs(file) == list(range(11, 21))
     assert (made.status, made.records, made.written, made.bytes) == ("done", 10, 10, file.stat().st_size)
     assert made.sha256 == sha256(file.read_bytes()).hexdigest()
     assert made.downloadable
-    told = Ledger(lab, NORTHWIND).get(made.seq or 0)
+    told = Ledger(lab, machine_scope(NORTHWIND)).get(made.seq or 0)
     assert told is not None
     assert told.after is not None
     assert json.loads(told.after.body)["sha256"] == made.sha256
     with pytest.raises(ExportFailed, match="no export"):
         run(lab, settings, asked)  # a second process finds nothing to do
-    assert Ledger(lab, NORTHWIND).newest() == 22
+    assert Ledger(lab, machine_scope(NORTHWIND)).newest() == 22
 
 
 def test_other_than_what_was_announced_is_not_written(lab: Engine, settings: Settings) -> None:
@@ -84,7 +85,7 @@ def test_other_than_what_was_announced_is_not_written(lab: Engine, settings: Set
     adversary.delete_records(lab, NORTHWIND, 7)
     with pytest.raises(ExportFailed, match=r"20 records met the filter .* 19"):
         run(lab, settings, asked)
-    (failed,) = list_exports(lab, NORTHWIND)
+    (failed,) = list_exports(lab, machine_scope(NORTHWIND))
     assert failed.status == "failed"
     assert "19" in str(failed.problem)
     assert not Path(failed.file).parent.exists()
@@ -99,7 +100,7 @@ def test_who_cancels_ends_it_and_nothing_is_left_or_recorded(
     heard = running._Follower._follow
 
     def cancelled_first(self: running._Follower) -> None:
-        cancel_export(sqlite_engine, NORTHWIND, asked.id)
+        cancel_export(sqlite_engine, machine_scope(NORTHWIND), asked.id)
         monkeypatch.setattr(running, "_EVERY", 0.0)
         heard(self)
 
@@ -111,10 +112,10 @@ def test_who_cancels_ends_it_and_nothing_is_left_or_recorded(
     monkeypatch.setattr("flasktrack.export.json_lines.write", write)
     with pytest.raises(ExportCancelled):
         run(sqlite_engine, settings, asked)
-    (ended,) = list_exports(sqlite_engine, NORTHWIND)
+    (ended,) = list_exports(sqlite_engine, machine_scope(NORTHWIND))
     assert ended.status == "cancelled"
     assert not Path(ended.file).parent.exists()
-    assert Ledger(sqlite_engine, NORTHWIND).newest() == 1
+    assert Ledger(sqlite_engine, machine_scope(NORTHWIND)).newest() == 1
 
 
 @pytest.mark.parametrize("named", ["signing-key.pem", "..", ".hidden"])
@@ -132,7 +133,7 @@ def test_whatever_a_row_says_nothing_outside_of_its_folder_is_written_given_out_
         connection.execute(update(export_table).values(file=f"{keys}/{named}"))
     if named == "signing-key.pem":
         run(sqlite_engine, settings, asked)
-        (made,) = list_exports(sqlite_engine, NORTHWIND)
+        (made,) = list_exports(sqlite_engine, machine_scope(NORTHWIND))
         file = kept_file(made, settings)
         assert file is not None
         assert seqs(file) == [1]
@@ -168,10 +169,10 @@ def test_two_processes_that_write_one_export_make_one_file_and_one_record(
     monkeypatch.setattr(json_lines, "write", other_first)
     with pytest.raises(ExportFailed, match="Another process"):
         run(sqlite_engine, settings, asked)
-    (made,) = list_exports(sqlite_engine, NORTHWIND)
+    (made,) = list_exports(sqlite_engine, machine_scope(NORTHWIND))
     assert made.status == "done"
     assert made.sha256 == sha256(Path(made.file).read_bytes()).hexdigest()
-    assert Ledger(sqlite_engine, NORTHWIND).newest() == made.seq == 2
+    assert Ledger(sqlite_engine, machine_scope(NORTHWIND)).newest() == made.seq == 2
 
 
 def test_a_file_that_cant_be_recorded_is_not_there(sqlite_engine: Engine, tmp_path: Path) -> None:
@@ -180,14 +181,20 @@ def test_a_file_that_cant_be_recorded_is_not_there(sqlite_engine: Engine, tmp_pa
     nobody = replace(OPTIONS, requested_by="robot:r-1")  # no type of actor
 
     def keep(result: Any) -> None:
-        record_export(sqlite_engine, NORTHWIND, "jsonl", nobody, result)
+        record_export(sqlite_engine, machine_scope(NORTHWIND), "jsonl", nobody, result)
 
     with pytest.raises(InvalidRecord):
         export_records(
-            sqlite_engine, NORTHWIND, RecordFilter(), "jsonl", tmp_path / "x.jsonl", options=nobody, keep=keep
+            sqlite_engine,
+            machine_scope(NORTHWIND),
+            RecordFilter(),
+            "jsonl",
+            tmp_path / "x.jsonl",
+            options=nobody,
+            keep=keep,
         )
     assert not list(tmp_path.glob("*x.jsonl*"))
-    assert list_exports(sqlite_engine, NORTHWIND) == []
+    assert list_exports(sqlite_engine, machine_scope(NORTHWIND)) == []
 
 
 # Where nothing can be recorded, of all databases
@@ -197,9 +204,9 @@ def _export_and_record(engine: Engine, target: Path) -> str | None:
     said: list[str | None] = []
 
     def keep(result: ExportResult) -> None:
-        said.append(record_export(engine, NORTHWIND, "jsonl", OPTIONS, result))
+        said.append(record_export(engine, machine_scope(NORTHWIND), "jsonl", OPTIONS, result))
 
-    export_records(engine, NORTHWIND, RecordFilter(), "jsonl", target, options=OPTIONS, keep=keep)
+    export_records(engine, machine_scope(NORTHWIND), RecordFilter(), "jsonl", target, options=OPTIONS, keep=keep)
     return said[0]
 
 
@@ -215,7 +222,7 @@ def test_a_database_that_cant_be_written_is_exported_and_says_that_it_has_no_rec
     read_only.dispose()
     assert said == "It is not on record in the chain: The database can't be written."
     assert seqs(tmp_path / "all.jsonl") == list(range(1, 21))
-    assert Ledger(lab, NORTHWIND).newest() == 20
+    assert Ledger(lab, machine_scope(NORTHWIND)).newest() == 20
 
 
 def test_a_chain_that_nothing_can_be_appended_to_is_exported_and_the_row_says_that_there_is_no_record(
@@ -225,7 +232,7 @@ def test_a_chain_that_nothing_can_be_appended_to_is_exported_and_the_row_says_th
     said = _export_and_record(lab, tmp_path / "all.jsonl")
     assert said is not None
     assert "not on record in the chain" in said
-    (made,) = list_exports(lab, NORTHWIND)
+    (made,) = list_exports(lab, machine_scope(NORTHWIND))
     assert (made.status, made.records, made.seq, made.problem) == ("done", 19, None, said)
 
 

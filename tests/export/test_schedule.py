@@ -202,7 +202,9 @@ def test_killed_at_any_step_there_is_no_gap_and_no_overlap(
             take()
     assert killed > 15
     found = taken + exported(folder)
-    assert found == list(range(1, Ledger(sqlite_engine, NORTHWIND).newest()))  # all but the record of the last export
+    assert found == list(
+        range(1, Ledger(sqlite_engine, machine_scope(NORTHWIND)).newest())
+    )  # all but the record of the last export
     assert len(found) > written
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [STATE]
 
@@ -233,8 +235,8 @@ def test_a_running_schedule_that_is_killed_goes_on_where_it_was(
         assert status == (0 if end == signal.SIGTERM else -9), log.read_text()
     found = exported(folder)
     assert found == list(range(1, found[-1] + 1))
-    assert last <= found[-1] <= Ledger(sqlite_engine, NORTHWIND).newest()
-    made = list_exports(sqlite_engine, NORTHWIND)
+    assert last <= found[-1] <= Ledger(sqlite_engine, machine_scope(NORTHWIND)).newest()
+    made = list_exports(sqlite_engine, machine_scope(NORTHWIND))
     assert sum(one.records for one in made) == len(found)
     assert {Path(one.file) for one in made} == set(files(folder))
 
@@ -261,7 +263,7 @@ def test_its_own_records_alone_make_no_further_file(sqlite_engine: Engine, folde
     add(sqlite_engine, 1, 2)
     assert export_what_is_new(sqlite_engine, followed).written is not None
     assert export_what_is_new(sqlite_engine, followed).written is None
-    (told,) = Ledger(sqlite_engine, NORTHWIND).stream(first=3)
+    (told,) = Ledger(sqlite_engine, machine_scope(NORTHWIND)).stream(first=3)
     assert (told.record.action, told.record.actor_id) == ("export", "siem")
     assert told.after is not None
     assert json.loads(told.after.body)["file"] == files(folder)[0].name

@@ -15,6 +15,7 @@ from flasktrack.core.note import parse_note, verified_signatures
 from flasktrack.errors import ExportFailed, Unsealed
 from flasktrack.export.sealed import record_proof
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests import adversary
 from tests.export.packages import ORGANIZATION, SIZE, Lab
 from tests.verify.chains import event, grow
@@ -28,7 +29,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def prove(lab: Lab, seq: int) -> str:
-    return record_proof(Ledger(lab.engine, ORGANIZATION), lab.keyring, seq)
+    return record_proof(Ledger(lab.engine, machine_scope(ORGANIZATION)), lab.keyring, seq)
 
 
 @pytest.mark.parametrize("seq", [1, 8, SIZE])

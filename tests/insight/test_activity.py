@@ -12,6 +12,7 @@ from flasktrack.insight.activity import TREND_POINTS, Periods, changes, periods,
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
+from flasktrack.store.scope import machine_scope
 from tests.insight.lab import ACTORS, HERE, ROWS, selected
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -63,7 +64,7 @@ def test_where_there_is_no_period_before_nothing_is_compared(chosen: RecordFilte
 def test_changes_count_both_periods(copy: Copy) -> None:
     compared = Periods(local(2026, 3, 1), local(2026, 5, 1), local(2026, 7, 1))
     chosen = RecordFilter(outcomes=("success", "failure"))
-    found = changes(Questions(copy, HERE), chosen, compared)
+    found = changes(Questions(copy, machine_scope(HERE)), chosen, compared)
     expected = Counter(
         (
             "now" if row.moment >= compared.start else "before",
@@ -80,7 +81,7 @@ def test_changes_count_both_periods(copy: Copy) -> None:
 def test_a_trend_line_holds_all_of_an_actors_records_in_their_time(copy: Copy) -> None:
     actors = [f"{kind}:{name}" for kind, name, _ in ACTORS]
     first, last = (bound(row.moment for row in ROWS[HERE]) for bound in (min, max))
-    found = trends(Questions(copy, HERE), RecordFilter(), [*actors, "user:nobody"], first, last)
+    found = trends(Questions(copy, machine_scope(HERE)), RecordFilter(), [*actors, "user:nobody"], first, last)
     assert found.pop("user:nobody") == [0] * TREND_POINTS
     acts = Counter(f"{row.event.actor_type}:{row.event.actor_id}" for row in ROWS[HERE])
     assert {actor: sum(trend) for actor, trend in found.items()} == acts

@@ -17,6 +17,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.week_hours import DAYS, WeekHours, hours_between, other_hours, read_week_hours
+from flasktrack.store.scope import machine_scope
 from tests.insight.lab import HERE, ROWS, ZONES, Row, selected
 
 CHOSEN = RecordFilter(outcomes=("success", "denied"))
@@ -33,7 +34,7 @@ def clocks(row: Row, zone: ZoneInfo) -> datetime:
 @pytest.mark.parametrize("zone_name", ZONES)
 def test_days_and_hours_of_the_week_in_every_zone(copy: Copy, zone_name: str) -> None:
     zone = ZoneInfo(zone_name)
-    found = clock(Questions(copy, HERE), CHOSEN, zone)
+    found = clock(Questions(copy, machine_scope(HERE)), CHOSEN, zone)
     rows = selected(HERE, CHOSEN)
     days = Counter((clocks(row, zone).toordinal(), kind_of(row)) for row in rows)
     assert {(day, kind): n for day, kind, n in found.days.itertuples(index=False)} == days
@@ -50,7 +51,7 @@ def _day(key: tuple[int, str]) -> object:
 @pytest.mark.parametrize("step", ["day", "week", "month"])
 @pytest.mark.parametrize("zone_name", ["Europe/Berlin", "Africa/Cairo", "America/Havana"])
 def test_days_add_up_to_what_is_counted_by_quarter_hours(copy: Copy, zone_name: str, step: Step) -> None:
-    zone, questions = ZoneInfo(zone_name), Questions(copy, HERE)
+    zone, questions = ZoneInfo(zone_name), Questions(copy, machine_scope(HERE))
     by = ["start", "kind"]
     days = clock(questions, CHOSEN, zone).over_time(step).sort_values(by, ignore_index=True)
     quarters = questions.over_time(CHOSEN, zone, "kind", step).sort_values(by, ignore_index=True)
@@ -58,7 +59,7 @@ def test_days_add_up_to_what_is_counted_by_quarter_hours(copy: Copy, zone_name: 
 
 
 def test_nothing_selected_is_nothing_on_the_clock(copy: Copy) -> None:
-    found = clock(Questions(copy, HERE), RecordFilter(actions=("levitate",)), ZoneInfo("Europe/Berlin"))
+    found = clock(Questions(copy, machine_scope(HERE)), RecordFilter(actions=("levitate",)), ZoneInfo("Europe/Berlin"))
     assert (found.records, found.first_day, found.last_day) == (0, None, None)
     assert found.over_time("day").empty
 
@@ -107,7 +108,7 @@ def test_an_hour_on_the_clock_leads_to_its_records(copy: Copy, zone_name: str) -
     zone = ZoneInfo(zone_name)
     hours = [read_week_hours(text, zone) for text in ("sat-mon:0-3", "wed:14")]
     chosen = RecordFilter(hours=tuple(map(str, hours)))
-    questions = Questions(copy, HERE)
+    questions = Questions(copy, machine_scope(HERE))
     meant = hours[0].numbers | hours[1].numbers
     week = clock(questions, RecordFilter(), zone).week
     counted = int(week[week["week_hour"].isin(meant)]["records"].sum())
@@ -118,4 +119,4 @@ def test_an_hour_on_the_clock_leads_to_its_records(copy: Copy, zone_name: str) -
 @pytest.mark.parametrize("ips", [("192.0.2.7",), ("192.0.2.7", "192.0.2.77", "7")])
 def test_the_copy_knows_the_network_addresses(copy: Copy, ips: tuple[str, ...]) -> None:
     chosen = RecordFilter(ips=ips)
-    assert Questions(copy, HERE).totals(chosen).records == len(selected(HERE, chosen)) > 0
+    assert Questions(copy, machine_scope(HERE)).totals(chosen).records == len(selected(HERE, chosen)) > 0

@@ -24,6 +24,7 @@ from flasktrack.insight.questions import Questions
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.erasure import erase
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.adversary import alter_record, rewrite_history, run_sql
 from tests.insight.lab import HERE, ROWS, THERE
 from tests.verify.attacks import ATTACKS, SIZE
@@ -72,7 +73,7 @@ def found_by_readers(engine: Engine, organization_id: str) -> set[int]:
     """The positions that readers mark; an erasure is nothing that failed."""
     return {
         checked.record.seq
-        for checked in Ledger(engine, organization_id).stream()
+        for checked in Ledger(engine, machine_scope(organization_id)).stream()
         if any(finding.code != "payload_erased" for finding in checked.findings)
     }
 
@@ -84,7 +85,7 @@ def found_by_readers(engine: Engine, organization_id: str) -> set[int]:
 def test_it_holds_what_was_recorded(copy: Copy, organization_id: str) -> None:
     columns = [record.c[name] for name in ("seq", *_SAME, "occurred_at", "recorded_at", "failed")]
     taken = rows(copy, *columns, organization_id=organization_id)
-    ledger = Ledger(copy.source, organization_id)
+    ledger = Ledger(copy.source, machine_scope(organization_id))
     expected = [
         (
             checked.record.seq,
@@ -150,7 +151,7 @@ def test_an_altered_record_is_counted_and_marked(postgresql_url: str, copied_lab
     for url in ("duckdb:///:memory:", postgresql_url):
         copy = open_copy(copied_lab.source, url)
         assert copy.take_in(LAB).failed == 1
-        totals = Questions(copy, LAB).totals(RecordFilter(actions=("delete",)))
+        totals = Questions(copy, machine_scope(LAB)).totals(RecordFilter(actions=("delete",)))
         assert (totals.records, totals.marked) == (1, 1)
         assert failed(copy) == {3: "record_modified"}
         copy.engine.dispose()
@@ -218,7 +219,7 @@ def test_what_was_erased_goes_from_the_copy_too(sqlite_engine: Engine) -> None:
     copy = open_copy(sqlite_engine)
     copy.take_in(LAB)
     chosen = RecordFilter(text="10.0.0.7")
-    assert Questions(copy, LAB).totals(chosen).records == SIZE
+    assert Questions(copy, machine_scope(LAB)).totals(chosen).records == SIZE
     with writing(sqlite_engine) as connection:
         erase(connection, LAB, 3, 5, ["context", "after"], actor=("user", "u-9"), reason="Article 17")
     copy.take_in(LAB)
@@ -228,7 +229,7 @@ def test_what_was_erased_goes_from_the_copy_too(sqlite_engine: Engine) -> None:
     assert left[4][2] not in (None, UNRELIABLE)
     assert (failed(copy), copy.state(LAB).failed) == ({}, 0)
     check_sums(copy)
-    assert Questions(copy, LAB).totals(chosen).records == SIZE - 3
+    assert Questions(copy, machine_scope(LAB)).totals(chosen).records == SIZE - 3
     fresh = open_copy(sqlite_engine, "duckdb:///:memory:")
     fresh.take_in(LAB)
     assert rows(fresh) == rows(copy)
@@ -328,7 +329,7 @@ def test_an_address_that_is_none_is_refused(sqlite_engine: Engine) -> None:
 
 
 def test_a_search_looks_through_what_is_new_alone(copied_lab: Copy) -> None:
-    questions = Questions(copied_lab, LAB)
+    questions = Questions(copied_lab, machine_scope(LAB))
     chosen = RecordFilter(text="volume 987654321")
     assert questions.totals(chosen).records == 0
     grow(copied_lab.source, LAB, event(SIZE + 1, after={"volume": 987654321}))

@@ -17,7 +17,7 @@ from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record
-from flasktrack.store.scope import scoped
+from flasktrack.store.scope import machine_scope, machine_scoped
 from flasktrack.store.writer import append
 from tests.insight.lab import ACTIONS, ACTORS, ENTITIES, HERE, HOUR_SPANS, ROWS, THERE, WORDS, selected
 
@@ -28,7 +28,7 @@ ENTITY_NAMES = [f"{type_}:{id_}" for type_, id_, _ in ENTITIES]
 
 def found(engine: Engine, organization_id: str, chosen: RecordFilter) -> list[int]:
     """Positions that the database selects, in order."""
-    statement = scoped(organization_id, audit_record.c.seq).where(*chosen.conditions())
+    statement = machine_scoped(organization_id, audit_record.c.seq).where(*chosen.conditions())
     with engine.connect() as connection:
         return list(connection.scalars(statement.order_by(audit_record.c.seq)))
 
@@ -128,7 +128,7 @@ def test_fields_narrow_each_other(lab: Engine, fields: dict[str, Any]) -> None:
 
 def test_a_ledger_streams_and_counts_what_a_filter_with_text_and_relations_selects(lab: Engine) -> None:
     chosen = RecordFilter(text="run_7", entities=("batch:S-1",), with_related=True)
-    ledger = Ledger(lab, HERE)
+    ledger = Ledger(lab, machine_scope(HERE))
     streamed = [checked.record.seq for checked in ledger.stream(*chosen.conditions())]
     assert streamed == expected(HERE, chosen) != []
     assert ledger.count(*chosen.conditions()) == len(streamed)

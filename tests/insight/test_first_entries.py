@@ -10,6 +10,7 @@ from flasktrack.insight.diff import changes, leaves
 from flasktrack.insight.first_entries import NOT_FOLLOWED, FirstEntries, Mark
 from flasktrack.store.engine import initialize, open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.store.samples import NORTHWIND, event, organizations, record, tamper
 
 SAMPLE = ("sample", "S-100")
@@ -44,7 +45,7 @@ def marks(engine: Engine) -> FirstEntries:
     for number, state in enumerate(STATES, start=1):
         before = STATES[number - 2] if number > 1 else None
         record(engine, event(2 * number, before=before, after=state), event(2 * number + 1, entity_id="S-2"))
-    found = FirstEntries(Ledger(engine, NORTHWIND))
+    found = FirstEntries(Ledger(engine, machine_scope(NORTHWIND)))
     found.prepare([SAMPLE])
     return found
 
@@ -56,7 +57,7 @@ def test_a_value_is_marked_by_its_whole_history(marks: FirstEntries) -> None:
 
 def test_what_somebody_altered_is_no_entry(marks: FirstEntries, engine: Engine) -> None:
     tamper(engine, "UPDATE audit_payload SET after = replace(after, '12', '99') WHERE seq = 3")
-    anew = FirstEntries(Ledger(engine, NORTHWIND))
+    anew = FirstEntries(Ledger(engine, machine_scope(NORTHWIND)))
     anew.prepare([SAMPLE])
     assert anew.mark(SAMPLE, "volume", 5) == Mark("10", 1, 7)
     assert anew.mark(SAMPLE, "volume", 3) == Mark(None, None, 5)
@@ -69,7 +70,7 @@ def test_histories_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> No
     wide = [event(number, entity_id=f"S-{number}", before=None, after={"a": 1, "b": number}) for number in range(1, 9)]
     record(engine, *wide)
     monkeypatch.setattr(first_entries, "_MOST_KEPT", 4)
-    marks = FirstEntries(Ledger(engine, NORTHWIND))
+    marks = FirstEntries(Ledger(engine, machine_scope(NORTHWIND)))
     for number in range(1, 9):
         marks.prepare([("sample", f"S-{number}"), (b"x", None)])
         assert len(marks._kept) <= 2

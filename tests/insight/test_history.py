@@ -18,6 +18,7 @@ from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.writer import append
 from tests.adversary import alter_record, alter_section, delete_records, delete_section
 from tests.insight.lab import ENTITIES, HERE, ROWS, THERE
@@ -44,7 +45,7 @@ def ledger_of(engine: Engine, *events: Event) -> Ledger:
     with writing(engine) as connection:
         create_organization(connection, LAB)
         append(connection, LAB, events)
-    return Ledger(engine, LAB)
+    return Ledger(engine, machine_scope(LAB))
 
 
 def of(ledger: Ledger, entity_id: str = "S-1", entity_type: str = "sample") -> EntityHistory:
@@ -104,7 +105,7 @@ def test_a_history_is_one_organizations_and_one_entitys(lab: Engine) -> None:
                 for row in ROWS[organization_id]
                 if (row.event.entity_type, row.event.entity_id) == (entity_type, entity_id)
             ]
-            found = of(Ledger(lab, organization_id), entity_id, entity_type).page(limit=1000)
+            found = of(Ledger(lab, machine_scope(organization_id)), entity_id, entity_type).page(limit=1000)
             assert [revision.checked.record.seq for revision in found] == mine
             assert [revision.number for revision in found] == list(range(1, len(mine) + 1))
             assert not any(revision.missing for revision in found)

@@ -24,6 +24,7 @@ from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import By, Questions, Totals
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.writer import append
 from tests.insight.lab import HERE, ROWS, THERE, ZONES, Row, selected
 
@@ -65,7 +66,7 @@ def test_totals(copy: Copy, organization_id: str, chosen: RecordFilter) -> None:
     rows = selected(organization_id, chosen)
     actors = {(row.event.actor_type, row.event.actor_id) for row in rows}
     moments = [row.moment for row in rows]
-    totals = Questions(copy, organization_id).totals(chosen)
+    totals = Questions(copy, machine_scope(organization_id)).totals(chosen)
     assert totals == Totals(
         records=len(rows),
         people=sum(kind == "user" for kind, _ in actors),
@@ -114,7 +115,7 @@ def over_time(rows: list[Row], zone: ZoneInfo, by: By, step: Step) -> list[tuple
 @pytest.mark.parametrize("zone_name", ZONES)
 def test_over_time_in_every_zone_and_across_changes_of_clocks(copy: Copy, zone_name: str, step: Step) -> None:
     zone = ZoneInfo(zone_name)
-    frame = Questions(copy, HERE).over_time(ALL, zone, "outcome", step)
+    frame = Questions(copy, machine_scope(HERE)).over_time(ALL, zone, "outcome", step)
     assert list(frame.columns) == ["start", "outcome", "records"]
     assert str(frame["start"].dt.tz) == zone_name
     assert table(frame) == over_time(ROWS[HERE], zone, "outcome", step)
@@ -124,7 +125,7 @@ def test_over_time_in_every_zone_and_across_changes_of_clocks(copy: Copy, zone_n
 @pytest.mark.parametrize("chosen", FILTERS[1:4], ids=FILTER_NAMES[1:4])
 def test_over_time_by_each_column(copy: Copy, chosen: RecordFilter, by: By) -> None:
     for organization_id in ORGANIZATIONS:
-        frame = Questions(copy, organization_id).over_time(chosen, BERLIN, by, "week")
+        frame = Questions(copy, machine_scope(organization_id)).over_time(chosen, BERLIN, by, "week")
         assert list(frame.columns) == ["start", by, "records"]
         assert table(frame) == over_time(selected(organization_id, chosen), BERLIN, by, "week")
 
@@ -136,10 +137,10 @@ def test_hours_of_the_week(copy: Copy, zone_name: str) -> None:
     for row in ROWS[HERE]:
         local = row.moment.astimezone(zone)
         counted[local.weekday(), local.hour] += 1
-    frame = Questions(copy, HERE).hours(ALL, zone)
+    frame = Questions(copy, machine_scope(HERE)).hours(ALL, zone)
     assert list(frame.columns) == ["weekday", "hour", "records"]
     assert table(frame) == [(*key, number) for key, number in sorted(counted.items())]
-    assert table(Questions(copy, HERE).hours(NONE, zone)) == []
+    assert table(Questions(copy, machine_scope(HERE)).hours(NONE, zone)) == []
 
 
 # Lists
@@ -158,19 +159,21 @@ def counts(rows: list[Row], *columns: str) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("chosen", FILTERS, ids=FILTER_NAMES)
 def test_counts(copy: Copy, chosen: RecordFilter, columns: tuple[str, ...]) -> None:
     for organization_id in ORGANIZATIONS:
-        frame = Questions(copy, organization_id).counts(chosen, *columns)
+        frame = Questions(copy, machine_scope(organization_id)).counts(chosen, *columns)
         assert list(frame.columns) == [*columns, "records"]
         assert table(frame) == counts(selected(organization_id, chosen), *columns)
 
 
 def test_counts_are_cut_after_the_most_frequent(copy: Copy) -> None:
-    assert table(Questions(copy, HERE).counts(ALL, "action", limit=2)) == counts(ROWS[HERE], "action")[:2]
+    assert (
+        table(Questions(copy, machine_scope(HERE)).counts(ALL, "action", limit=2)) == counts(ROWS[HERE], "action")[:2]
+    )
 
 
 def test_distinct_values_are_those_recorded_without_null(copy: Copy) -> None:
     for column in ("action", "entity_name", "actor_role"):
         values = [value for value, _ in counts(ROWS[HERE], column) if value is not None]
-        assert Questions(copy, HERE).distinct(column) == values
+        assert Questions(copy, machine_scope(HERE)).distinct(column) == values
 
 
 def groups(rows: list[Row], *key: str) -> dict[tuple[Any, ...], list[Row]]:
@@ -199,7 +202,7 @@ def test_actors_the_busiest_first_with_their_newest_name_and_role(
         )
         for key, rows in sorted(found.items(), key=lambda item: (-len(item[1]), -item[1][-1].seq))
     ]
-    assert table(Questions(copy, organization_id).actors(chosen)) == expected
+    assert table(Questions(copy, machine_scope(organization_id)).actors(chosen)) == expected
 
 
 def entities(rows: list[Row], words: str = "") -> list[tuple[Any, ...]]:
@@ -221,7 +224,9 @@ def entities(rows: list[Row], words: str = "") -> list[tuple[Any, ...]]:
 def test_entities_the_last_touched_first_with_their_newest_name(
     copy: Copy, organization_id: str, chosen: RecordFilter
 ) -> None:
-    assert table(Questions(copy, organization_id).entities(chosen)) == entities(selected(organization_id, chosen))
+    assert table(Questions(copy, machine_scope(organization_id)).entities(chosen)) == entities(
+        selected(organization_id, chosen)
+    )
 
 
 @pytest.mark.parametrize(
@@ -238,7 +243,7 @@ def test_entities_the_last_touched_first_with_their_newest_name(
     ],
 )
 def test_entities_are_found_by_words_in_any_of_their_records(copy: Copy, words: str, number: int) -> None:
-    frame = Questions(copy, HERE).entities(ALL, words)
+    frame = Questions(copy, machine_scope(HERE)).entities(ALL, words)
     assert table(frame) == entities(ROWS[HERE], words)
     assert len(frame) == number
 
@@ -247,20 +252,20 @@ def test_an_entity_is_found_by_a_name_that_it_had_once(copy: Copy) -> None:
     of = [row for row in ROWS[HERE] if (row.event.entity_type, row.event.entity_id) == ("sample", "S-1")]
     former = next(row.event.entity_name for row in of if row.event.entity_name != of[-1].event.entity_name)
     assert former == "Buffer_A"
-    assert [row[:3] for row in table(Questions(copy, HERE).entities(ALL, former))] == [
+    assert [row[:3] for row in table(Questions(copy, machine_scope(HERE)).entities(ALL, former))] == [
         ("sample", "S-1", "Buffer A, diluted")
     ]
 
 
 def test_the_last_touched_entities_are_kept_where_there_is_a_limit(copy: Copy) -> None:
-    assert table(Questions(copy, HERE).entities(ALL, limit=2)) == entities(ROWS[HERE])[:2]
+    assert table(Questions(copy, machine_scope(HERE)).entities(ALL, limit=2)) == entities(ROWS[HERE])[:2]
 
 
 def test_words_that_cannot_be_searched_for_are_refused(copy: Copy) -> None:
     for words in ("a" * 500, "a\x00"):
         with pytest.raises(InvalidFilter, match=r"^Filter text: "):
-            Questions(copy, HERE).entities(ALL, words)
-    assert len(Questions(copy, HERE).entities(ALL, " ")) == 5
+            Questions(copy, machine_scope(HERE)).entities(ALL, words)
+    assert len(Questions(copy, machine_scope(HERE)).entities(ALL, " ")) == 5
 
 
 def test_an_organization_without_a_record(engine: Engine, tmp_path: Path) -> None:
@@ -268,7 +273,7 @@ def test_an_organization_without_a_record(engine: Engine, tmp_path: Path) -> Non
         create_organization(connection, "empty")
     copy = open_copy(engine, f"duckdb:///{tmp_path / 'copy.duckdb'}")
     assert copy.take_in("empty") == CopyState()
-    assert Questions(copy, "empty").totals(ALL) == Totals(0, 0, 0, 0, 0, 0, None, None)
+    assert Questions(copy, machine_scope("empty")).totals(ALL) == Totals(0, 0, 0, 0, 0, 0, None, None)
 
 
 # Across organizations and databases
@@ -276,7 +281,7 @@ def test_an_organization_without_a_record(engine: Engine, tmp_path: Path) -> Non
 
 def test_an_organization_that_is_not_there_is_refused(copy: Copy) -> None:
     with pytest.raises(UnknownOrganization, match="'nowhere'"):
-        Questions(copy, "nowhere")
+        Questions(copy, machine_scope("nowhere"))
 
 
 ASKED: dict[str, Callable[[Questions], Any]] = {
@@ -295,7 +300,7 @@ ASKED: dict[str, Callable[[Questions], Any]] = {
 
 @pytest.mark.parametrize("name", ASKED)
 def test_every_engine_gives_the_same_answer(duckdb_copy: Copy, postgresql_copy: Copy, name: str) -> None:
-    one, other = (ASKED[name](Questions(copy, HERE)) for copy in (duckdb_copy, postgresql_copy))
+    one, other = (ASKED[name](Questions(copy, machine_scope(HERE))) for copy in (duckdb_copy, postgresql_copy))
     if isinstance(one, pd.DataFrame):
         assert_frame_equal(one, other)
     else:
@@ -314,7 +319,7 @@ def asked(engine: Engine, folder: Path) -> Questions:
     """Questions about that organization."""
     copy = open_copy(engine, f"duckdb:///{folder / 'copy.duckdb'}")
     copy.take_in(HERE)
-    return Questions(copy, HERE)
+    return Questions(copy, machine_scope(HERE))
 
 
 def test_the_ends_of_the_calendar_are_counted_everywhere_but_on_the_clock(engine: Engine, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from flasktrack.insight.entities import find_entities
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.relations import acts, neighbours
+from flasktrack.store.scope import machine_scope
 from tests.insight.lab import ENTITIES, HERE, ROWS, THERE, Row, selected
 
 Pair = tuple[str, str]
@@ -46,7 +47,7 @@ def linked(organization_id: str, entity: Pair) -> dict[tuple[str, Pair], list[in
 
 @pytest.mark.parametrize("organization_id", [HERE, THERE])
 def test_neighbours_are_those_that_records_link(copy: Copy, organization_id: str) -> None:
-    questions = Questions(copy, organization_id)
+    questions = Questions(copy, machine_scope(organization_id))
     for kind, id_, _ in ENTITIES:
         expected = linked(organization_id, (kind, id_))
         found = neighbours(questions, Reference(kind, id_))
@@ -61,7 +62,7 @@ def test_neighbours_are_those_that_records_link(copy: Copy, organization_id: str
 
 def test_of_many_neighbours_of_a_type_those_linked_last_are_named(copy: Copy) -> None:
     expected = linked(HERE, ("batch", "S-1"))
-    found = neighbours(Questions(copy, HERE), Reference("batch", "S-1"), per_type=1)
+    found = neighbours(Questions(copy, machine_scope(HERE)), Reference("batch", "S-1"), per_type=1)
     for direction in ("to", "from"):
         samples = {
             other: max(seqs) for (way, other), seqs in expected.items() if way == direction and other[0] == "sample"
@@ -72,22 +73,22 @@ def test_of_many_neighbours_of_a_type_those_linked_last_are_named(copy: Copy) ->
 
 
 def test_an_entity_that_nothing_links_has_no_neighbours(copy: Copy) -> None:
-    assert neighbours(Questions(copy, HERE), Reference("batch", "B-9")) == []
+    assert neighbours(Questions(copy, machine_scope(HERE)), Reference("batch", "B-9")) == []
 
 
 def test_acts_are_the_newest_in_order(copy: Copy) -> None:
     chosen = RecordFilter(entities=("batch:S-1", "sample:S-1"))
     mine = selected(HERE, chosen)[-20:]
-    assert [(act.seq, act.action, act.occurred_at) for act in acts(Questions(copy, HERE), chosen, 20)] == [
-        (row.seq, row.event.action, row.moment) for row in mine
-    ]
+    assert [
+        (act.seq, act.action, act.occurred_at) for act in acts(Questions(copy, machine_scope(HERE)), chosen, 20)
+    ] == [(row.seq, row.event.action, row.moment) for row in mine]
 
 
 # Finding entities
 
 
 def found(copy: Copy, chosen: RecordFilter = ALL, **options: Any) -> list[tuple[Any, ...]]:
-    return rows(find_entities(Questions(copy, HERE), chosen, **options))
+    return rows(find_entities(Questions(copy, machine_scope(HERE)), chosen, **options))
 
 
 def expected(chosen: RecordFilter, among: list[Row] | None = None) -> list[tuple[Any, ...]]:

@@ -15,6 +15,7 @@ from flasktrack.errors import InvalidNote, NotIntact, UnknownOrganization, Witne
 from flasktrack.seal.cosigning import Cosigned, make_request, take_in
 from flasktrack.seal.sealing import seal
 from flasktrack.seal.witness import Witness
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import BROKEN, VERIFIED
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.checkpoints import StoredCheckpoint, latest_checkpoint, list_checkpoints, open_note
@@ -64,7 +65,7 @@ def sealed(engine: Engine, keyring: Keyring, count: int, organization: str = NOR
 
 def newest(engine: Engine, organization: str = NORTHWIND) -> StoredCheckpoint:
     with engine.connect() as connection:
-        found = latest_checkpoint(connection, organization)
+        found = latest_checkpoint(connection, machine_scope(organization))
     assert found is not None
     return found
 
@@ -76,7 +77,7 @@ def ask(engine: Engine, keyring: Keyring, organization: str = NORTHWIND, **optio
 def cosigners(engine: Engine, keyring: Keyring) -> list[list[str]]:
     """The names of the witnesses of each checkpoint, by size."""
     with engine.connect() as connection:
-        notes = [row.note for row in list_checkpoints(connection, NORTHWIND)]
+        notes = [row.note for row in list_checkpoints(connection, machine_scope(NORTHWIND))]
     opened = [open_note(n, keyring.origin(NORTHWIND), keyring.trusted(NORTHWIND), keyring.witnesses()) for n in notes]
     return [sorted({cosigner.key.name for cosigner in one.cosigners}) for one in opened]
 

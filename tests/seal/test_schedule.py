@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from flasktrack.errors import ScheduleError
 from flasktrack.seal.schedule import run_schedule, write_health
 from flasktrack.settings import HOME
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import list_verifications
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
@@ -54,7 +55,9 @@ def test_each_round_verifies_and_seals_and_says_so(sqlite_engine: Engine, trust:
     assert document["ok"] is True
     (northwind,) = document["organizations"]
     assert (northwind["status"], northwind["records"], northwind["sealed"]) == ("verified", 2, 2)
-    assert {run.started_by for run in list_verifications(sqlite_engine, NORTHWIND)} == {"automation:schedule"}
+    assert {run.started_by for run in list_verifications(sqlite_engine, machine_scope(NORTHWIND))} == {
+        "automation:schedule"
+    }
     assert len(said) == 2
 
 
@@ -70,7 +73,7 @@ def test_a_broken_chain_is_not_ok_not_sealed_and_tried_again(
     assert document["ok"] is False
     assert document["organizations"][0]["status"] == "broken"
     assert document["organizations"][0]["sealed"] == 0
-    assert len(list_verifications(sqlite_engine, NORTHWIND)) == 3
+    assert len(list_verifications(sqlite_engine, machine_scope(NORTHWIND))) == 3
 
 
 def test_keys_that_are_gone_are_a_problem_and_not_the_end(sqlite_engine: Engine, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from flasktrack.store.engine import writing
 from flasktrack.store.erasure import erase
 from flasktrack.store.organizations import chain_sizes
 from flasktrack.store.schema import checkpoint, verification
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import latest_verification
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.checkpoints import list_checkpoints, open_note
@@ -44,7 +45,7 @@ def sealed(engine: Engine, tmp_path: Path) -> Sealed:
 
 def stored(sealed: Sealed) -> list[int]:
     with sealed.engine.connect() as connection:
-        return [found.size for found in list_checkpoints(connection, sealed.id)]
+        return [found.size for found in list_checkpoints(connection, machine_scope(sealed.id))]
 
 
 def anchored(sealed: Sealed) -> list[int]:

@@ -13,6 +13,7 @@ from flasktrack.core.note import Note, format_note, format_signatures, parse_not
 from flasktrack.errors import InvalidNote, SettingsError, TimestampError, UnknownOrganization
 from flasktrack.seal.sealing import seal
 from flasktrack.seal.timestamp import ask_authority, make_stamp_request, take_in_stamp
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import VERIFIED
 from flasktrack.trust.checkpoints import Opened, StoredCheckpoint, latest_checkpoint, open_note
 from flasktrack.trust.keyring import Keyring
@@ -56,7 +57,7 @@ def sealed(engine: Engine, keyring: Keyring, organization: str = NORTHWIND) -> N
 
 def newest(engine: Engine) -> StoredCheckpoint:
     with engine.connect() as connection:
-        found = latest_checkpoint(connection, NORTHWIND)
+        found = latest_checkpoint(connection, machine_scope(NORTHWIND))
     assert found is not None
     return found
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 from flasktrack.core.record import Record
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_payload, chain_head, record_link
+from flasktrack.store.scope import machine_scope
 
 
 def hash_by_hand(record: Record) -> bytes:
@@ -34,7 +35,7 @@ def hash_by_hand(record: Record) -> bytes:
 
 def sound_records(engine: Engine, organization: str) -> list[Record]:
     """The organization's records, once every rule was found to hold on them."""
-    checked = list(Ledger(engine, organization).stream())
+    checked = list(Ledger(engine, machine_scope(organization)).stream())
     records = [item.record for item in checked]
     assert [item.findings for item in checked] == [()] * len(checked)
     assert [record.seq for record in records] == list(range(1, len(records) + 1))

@@ -13,11 +13,17 @@ from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.store.schema import audit_record, metadata
+from flasktrack.store.scope import Actor, Scope, machine_scope
 from flasktrack.store.writer import append
 from tests.adversary import past_the_triggers
 
 NORTHWIND = "northwind-labs"
 SOUTHPORT = "southport-biotech"
+
+
+def somebody(subject: str = "user:u-17", organization: str = NORTHWIND) -> Scope:
+    """The scope of a person who may do everything."""
+    return machine_scope(organization, Actor(*subject.split(":", 1)))
 
 
 def event(number: int = 1, **changes: Any) -> Event:
@@ -53,7 +59,7 @@ def record(engine: Engine, *events: Event, organization: str = NORTHWIND) -> lis
 
 
 def stored(engine: Engine, organization: str = NORTHWIND) -> list[CheckedRecord]:
-    return list(Ledger(engine, organization).stream())
+    return list(Ledger(engine, machine_scope(organization)).stream())
 
 
 def codes(checked: CheckedRecord) -> list[tuple[str, str | None]]:

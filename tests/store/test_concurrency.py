@@ -17,6 +17,7 @@ from flasktrack.errors import DatabaseError
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import get_organization
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.writer import append
 from tests.store.appender import acknowledged, go, start
 from tests.store.chain import sound_records
@@ -146,4 +147,4 @@ def test_the_schema_refuses_a_second_record_with_the_same_position_or_id(lab: En
     for statement, column in ((same_id, "record_id"), (same_position, r"seq|pkey")):
         with pytest.raises(IntegrityError, match=column):
             tamper(lab, statement)
-    assert Ledger(lab, NORTHWIND).count() == 1
+    assert Ledger(lab, machine_scope(NORTHWIND)).count() == 1

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from flasktrack.store.engine import open_database, writing
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import VERIFIED
 from flasktrack.verify.runner import verify_organization
 from tests.store.appender import acknowledged, go, start
@@ -38,7 +39,9 @@ def test_acknowledged_records_survive_kill_9_while_writing(sqlite_engine: Engine
         watchdog.cancel()
         process.stdout.close()
         told |= acknowledged(output)
-        stored = {item.record.seq: item.record.hash.hex() for item in Ledger(sqlite_engine, NORTHWIND).stream()}
+        stored = {
+            item.record.seq: item.record.hash.hex() for item in Ledger(sqlite_engine, machine_scope(NORTHWIND)).stream()
+        }
         assert told.items() <= stored.items()
         assert len(told) >= until
     assert verify_organization(sqlite_engine, NORTHWIND, started_by="test").status == VERIFIED

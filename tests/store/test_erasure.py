@@ -9,6 +9,7 @@ from flasktrack.errors import ErasureRefused, FlaskTrackError, InvalidRecord, Un
 from flasktrack.store.engine import writing
 from flasktrack.store.erasure import erase
 from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.writer import append
 from tests.store.samples import NORTHWIND, event
 
@@ -37,9 +38,9 @@ def codes(checked: CheckedRecord) -> list[tuple[str, str | None]]:
 
 
 def test_what_is_named_is_gone_and_the_rest_stays(five: Engine) -> None:
-    before = {checked.record.seq: checked for checked in Ledger(five, NORTHWIND).stream()}
+    before = {checked.record.seq: checked for checked in Ledger(five, machine_scope(NORTHWIND)).stream()}
     assert erased(five, 2, 3, "after") == 6
-    for checked in Ledger(five, NORTHWIND).stream(last=5):
+    for checked in Ledger(five, machine_scope(NORTHWIND)).stream(last=5):
         was = before[checked.record.seq]
         assert checked.record == was.record
         assert checked.before == was.before
@@ -50,7 +51,7 @@ def test_what_is_named_is_gone_and_the_rest_stays(five: Engine) -> None:
 
 
 def test_the_record_says_what_why_and_by_whom(five: Engine) -> None:
-    checked = Ledger(five, NORTHWIND).get(erased(five, 2, 3, "after", "before"))
+    checked = Ledger(five, machine_scope(NORTHWIND)).get(erased(five, 2, 3, "after", "before"))
     assert checked is not None
     record = checked.record
     assert (record.actor_type, record.actor_id) == WHO
@@ -65,7 +66,7 @@ def test_a_reader_names_the_erasure_and_still_reports_what_merely_vanished(five:
     erased(five, 2, 2, "after")
     with five.begin() as connection:  # the trigger lets anybody set a section to null; only a record explains it
         connection.execute(text("UPDATE audit_payload SET after = NULL, after_salt = NULL WHERE seq = 4"))
-    ledger = Ledger(five, NORTHWIND)
+    ledger = Ledger(five, machine_scope(NORTHWIND))
     found = {checked.record.seq: codes(checked) for checked in ledger.stream()}
     assert found == {1: [], 2: [("payload_erased", "after")], 3: [], 4: [("payload_missing", "after")], 5: [], 6: []}
     second = ledger.get(2)
@@ -82,7 +83,7 @@ def test_an_erasure_does_not_explain_what_is_altered(five: Engine) -> None:
         else:
             connection.execute(text("DROP TRIGGER audit_payload_only_erase"))
         connection.execute(text("UPDATE audit_payload SET after = '{}' WHERE seq = 2"))
-    second = Ledger(five, NORTHWIND).get(2)
+    second = Ledger(five, machine_scope(NORTHWIND)).get(2)
     assert second is not None
     assert codes(second) == [("payload_modified", "after")]
 
@@ -101,10 +102,10 @@ def test_an_erasure_does_not_explain_what_is_altered(five: Engine) -> None:
 def test_what_cannot_be_erased_is_refused_and_leaves_everything(
     five: Engine, first: int, last: int, sections: list[str]
 ) -> None:
-    before = list(Ledger(five, NORTHWIND).stream())
+    before = list(Ledger(five, machine_scope(NORTHWIND)).stream())
     with pytest.raises(ErasureRefused):
         erased(five, first, last, *sections)
-    assert list(Ledger(five, NORTHWIND).stream()) == before
+    assert list(Ledger(five, machine_scope(NORTHWIND)).stream()) == before
 
 
 def test_an_erasure_is_never_erased(five: Engine) -> None:

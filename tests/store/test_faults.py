@@ -13,6 +13,7 @@ import flasktrack.store.engine as engine_module
 from flasktrack.errors import DatabaseError
 from flasktrack.store.engine import initialize, open_database, open_engine, sqlite_file, writing
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.writer import append
 from tests.store.chain import sound_records
 from tests.store.samples import NORTHWIND, event, everything, organizations, record
@@ -29,7 +30,7 @@ def test_a_damaged_file_is_told_from_a_missing_one(sqlite_engine: Engine) -> Non
     whole = file.read_bytes()
     file.write_bytes(whole[:4096] + b"\xa5" * (len(whole) - 4096))
     with pytest.raises(DatabaseError, match=r"is damaged. Keep the file as evidence"):
-        list(Ledger(sqlite_engine, NORTHWIND).stream())
+        list(Ledger(sqlite_engine, machine_scope(NORTHWIND)).stream())
 
 
 def test_a_locked_database_is_told_and_nothing_is_half_written(

@@ -12,30 +12,32 @@ from flasktrack.errors import InvalidRecord, SettingRefused
 from flasktrack.store.engine import writing
 from flasktrack.store.organization_settings import Setting, change_setting, read_setting
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import Permission, machine_scope
 from flasktrack.verify.runner import verify_organization
-from tests.store.samples import NORTHWIND, SOUTHPORT, everything, organizations, tamper
+from tests.store.samples import NORTHWIND, SOUTHPORT, everything, organizations, somebody, tamper
 
 DEFAULTS = {"hours": 24, "types": ["protocol"]}
-WHO = ("user", "u-17")
+WHO = somebody("user:u-17")
 
 
 def change(
     lab: Engine, before: dict[str, Any], after: dict[str, Any], reason: str = "SOP-7", since: int | None = None
 ) -> int:
-    since = read_setting(lab, NORTHWIND, "attention").seq if since is None else since
+    since = read_setting(lab, machine_scope(NORTHWIND), "attention").seq if since is None else since
     with writing(lab) as connection:
         done = change_setting(
-            connection, NORTHWIND, "attention", before, after, since=since, actor=WHO, reason=reason
+            connection, WHO, "attention", before, after, since=since, permission=Permission.SET_THRESHOLDS,
+            reason=reason,
         )  # fmt: skip
     return done.seq
 
 
 def test_a_change_is_a_record_with_before_after_reason_and_actor(lab: Engine) -> None:
-    assert read_setting(lab, NORTHWIND, "attention") == Setting(None, 0)
+    assert read_setting(lab, machine_scope(NORTHWIND), "attention") == Setting(None, 0)
     first = change(lab, DEFAULTS, DEFAULTS | {"hours": 12})
     second = change(lab, DEFAULTS | {"hours": 12}, DEFAULTS | {"hours": 6}, "  SOP-8 ")
-    assert read_setting(lab, NORTHWIND, "attention") == Setting(DEFAULTS | {"hours": 6}, second)
-    told = [Ledger(lab, NORTHWIND).get(seq) for seq in (first, second)]
+    assert read_setting(lab, machine_scope(NORTHWIND), "attention") == Setting(DEFAULTS | {"hours": 6}, second)
+    told = [Ledger(lab, machine_scope(NORTHWIND)).get(seq) for seq in (first, second)]
     sections = [
         (orjson.loads(one.before.body)["hours"], orjson.loads(one.after.body)["hours"])
         for one in told
@@ -49,8 +51,8 @@ def test_a_change_is_a_record_with_before_after_reason_and_actor(lab: Engine) ->
 def test_settings_belong_to_one_organization_and_one_name(lab: Engine) -> None:
     organizations(lab, SOUTHPORT)
     change(lab, {}, {"hours": 1})
-    assert read_setting(lab, SOUTHPORT, "attention") == Setting(None, 0)
-    assert read_setting(lab, NORTHWIND, "retention") == Setting(None, 0)
+    assert read_setting(lab, machine_scope(SOUTHPORT), "attention") == Setting(None, 0)
+    assert read_setting(lab, machine_scope(NORTHWIND), "retention") == Setting(None, 0)
 
 
 @pytest.mark.parametrize(
@@ -85,14 +87,14 @@ def test_a_setting_that_was_changed_past_its_record_is_not_relied_on(lab: Engine
     change(lab, DEFAULTS, {"hours": 2})
     change(lab, {"hours": 2}, {"hours": 3})
     tamper(lab, statement)
-    found = read_setting(lab, NORTHWIND, "attention")
+    found = read_setting(lab, machine_scope(NORTHWIND), "attention")
     assert found.value is None
     assert found.problem is not None
     assert "changed past FlaskTrack" in found.problem
     change(lab, DEFAULTS, {"hours": 5})
-    assert read_setting(lab, NORTHWIND, "attention") == Setting({"hours": 5}, 3)
+    assert read_setting(lab, machine_scope(NORTHWIND), "attention") == Setting({"hours": 5}, 3)
 
 
 def test_a_setting_without_any_record_is_not_relied_on(lab: Engine) -> None:
     tamper(lab, f"INSERT INTO organization_setting VALUES ('{NORTHWIND}', 'attention', '{{}}', 1)")
-    assert read_setting(lab, NORTHWIND, "attention").problem is not None
+    assert read_setting(lab, machine_scope(NORTHWIND), "attention").problem is not None

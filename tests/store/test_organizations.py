@@ -20,6 +20,7 @@ from flasktrack.store.organizations import (
     list_strays,
 )
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.store.samples import NORTHWIND, SOUTHPORT, event, everything, organizations, record, second_record, tamper
 
 
@@ -32,7 +33,7 @@ def test_an_organization_is_stored_with_the_head_of_an_empty_chain(engine: Engin
     assert (plain.name, plain.time_zone) == (plain.id, "UTC")
     assert abs((datetime.fromisoformat(made.created_at) - datetime.now(UTC)).total_seconds()) < 60
     assert made.created_at.endswith("Z")
-    ledger = Ledger(engine, NORTHWIND)
+    ledger = Ledger(engine, machine_scope(NORTHWIND))
     assert (ledger.organization, ledger.head(), ledger.count()) == (made, (0, ZERO_HASH), 0)
 
 

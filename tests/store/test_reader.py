@@ -16,6 +16,7 @@ from flasktrack.core.related import related_text
 from flasktrack.errors import UnknownOrganization
 from flasktrack.store.reader import CheckedRecord, Ledger, find_recorded
 from flasktrack.store.schema import audit_payload, audit_record
+from flasktrack.store.scope import machine_scope
 from tests.adversary import past_the_triggers
 from tests.store.samples import (
     NORTHWIND,
@@ -40,7 +41,7 @@ def chain(lab: Engine) -> Engine:
 
 
 def seqs(engine: Engine, **where: Any) -> list[int]:
-    return [item.record.seq for item in Ledger(engine, NORTHWIND).stream(**where)]
+    return [item.record.seq for item in Ledger(engine, machine_scope(NORTHWIND)).stream(**where)]
 
 
 def middle(engine: Engine) -> CheckedRecord:
@@ -61,7 +62,7 @@ def test_records_come_in_the_order_and_range_that_was_asked_for(lab: Engine) -> 
     assert seqs(lab, last=2, descending=True) == [2, 1]
     assert seqs(lab, first=4, limit=3) == [4, 5, 6]
     assert seqs(lab, first=11) == seqs(lab, first=5, last=4) == seqs(lab, limit=0) == []
-    ledger = Ledger(lab, NORTHWIND)
+    ledger = Ledger(lab, machine_scope(NORTHWIND))
     assert [item.record.seq for item in ledger.stream(odd, update, first=2, descending=True, limit=2)] == [9, 7]
     assert [item.record.seq for item in ledger.stream(odd, audit_record.c.action == "delete")] == []
     assert [item.record.seq for item in ledger.stream(audit_payload.c.after == '{"volume":4}')] == [4]
@@ -70,8 +71,8 @@ def test_records_come_in_the_order_and_range_that_was_asked_for(lab: Engine) -> 
 
 def test_the_link_is_checked_whatever_selection_is_read(lab: Engine) -> None:
     record(lab, *(event(n) for n in range(1, 5)))
-    assert all(not item.findings for item in Ledger(lab, NORTHWIND).stream(first=3, descending=True))
-    third = Ledger(lab, NORTHWIND).get(3)
+    assert all(not item.findings for item in Ledger(lab, machine_scope(NORTHWIND)).stream(first=3, descending=True))
+    third = Ledger(lab, machine_scope(NORTHWIND)).get(3)
     assert third is not None
     assert third.findings == ()
     tamper(lab, "DELETE FROM audit_record WHERE seq = 2")
@@ -81,7 +82,7 @@ def test_the_link_is_checked_whatever_selection_is_read(lab: Engine) -> None:
 
 
 def test_one_record_and_the_head_can_be_read(chain: Engine) -> None:
-    ledger = Ledger(chain, NORTHWIND)
+    ledger = Ledger(chain, machine_scope(NORTHWIND))
     second, head = ledger.get(2), ledger.head()
     assert second is not None
     assert (second.record.seq, second.record.related) == (2, (Reference("batch", "B-9"),))
@@ -95,7 +96,7 @@ def test_a_reader_never_returns_another_organizations_records(engine: Engine) ->
     organizations(engine, NORTHWIND, SOUTHPORT)
     record(engine, event(1, record_id=record_id(1), entity_name="ours"), event(2))
     record(engine, event(1, record_id=record_id(2), entity_name="theirs"), organization=SOUTHPORT)
-    ours, theirs = Ledger(engine, NORTHWIND), Ledger(engine, SOUTHPORT)
+    ours, theirs = Ledger(engine, machine_scope(NORTHWIND)), Ledger(engine, machine_scope(SOUTHPORT))
     everybody = audit_record.c.organization_id.in_([NORTHWIND, SOUTHPORT]) | (audit_record.c.seq > 0)
     assert [item.record.organization_id for item in ours.stream(everybody)] == [NORTHWIND, NORTHWIND]
     assert [item.record.entity_name for item in theirs.stream()] == ["theirs"]
@@ -111,7 +112,7 @@ def test_a_reader_never_returns_another_organizations_records(engine: Engine) ->
 def test_an_unknown_organization_has_no_ledger(lab: Engine) -> None:
     for name in ("nobody", "", "a\x00b", "\ud800", "x' OR '1'='1", "NORTHWIND-LABS", "x" * 10_000):
         with pytest.raises(UnknownOrganization, match=NORTHWIND) as refusal:
-            Ledger(lab, name)
+            Ledger(lab, machine_scope(name))
         assert len(str(refusal.value)) < 250
 
 
@@ -234,7 +235,7 @@ def test_reading_streams_in_constant_memory(lab: Engine) -> None:
         record(lab, *(event(part * 1000 + n, after="x" * size) for n in range(count // 5)))
     cursors = []
     listening.listen(lab, "before_cursor_execute", lambda _, cursor, *__: cursors.append(cursor))
-    ledger = Ledger(lab, NORTHWIND)
+    ledger = Ledger(lab, machine_scope(NORTHWIND))
     tracemalloc.start()
     try:
         read = sum(len(item.after.body) for item in ledger.stream() if item.after is not None)
@@ -249,7 +250,7 @@ def test_reading_streams_in_constant_memory(lab: Engine) -> None:
 
 def test_a_stream_that_is_left_early_gives_its_connection_back(chain: Engine) -> None:
     for _ in range(20):  # more than the pool has
-        stream = Ledger(chain, NORTHWIND).stream()
+        stream = Ledger(chain, machine_scope(NORTHWIND)).stream()
         assert next(stream).record.seq == 1
         del stream
     assert record(chain, event(4))[0].seq == 4

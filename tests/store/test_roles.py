@@ -193,28 +193,28 @@ def test_the_app_verifies_seals_exports_and_sets_as_its_own_role(
     app, scope = connect(APP), machine_scope(NORTHWIND)
     done = verify_organization(app, NORTHWIND, started_by=BY, trust=trust)
     assert (done.status, done.records, done.remarks) == ("verified", 4, ())
-    assert latest_verdict(app, NORTHWIND) is not None
+    assert latest_verdict(app, scope) is not None
     for size in (6, 8):  # each run is on record; the second seal extends the first one's tree
         assert (sealed := seal(app, NORTHWIND, trust, started_by=BY)) is not None
         assert sealed.size == size - 1
         record(app, event(size))
     settings = Settings(export_dir=tmp_path / "exports")
-    counted, total = count_selected(Ledger(app, NORTHWIND), RecordFilter())
-    asked = ask_for_export(app, NORTHWIND, counted, total, "jsonl", ExportOptions(BERLIN, requested_by=BY), settings)
+    counted, total = count_selected(Ledger(app, scope), RecordFilter())
+    asked = ask_for_export(app, scope, counted, total, "jsonl", ExportOptions(BERLIN), settings)
     run_export(app, NORTHWIND, asked.id, settings, trust)
-    assert [one.status for one in list_exports(app, NORTHWIND)] == ["done"]
+    assert [one.status for one in list_exports(app, scope)] == ["done"]
     save_filter(app, scope, "mine", {"action": ["delete"]}, shared=True)
     save_filter(app, scope, "mine", {"action": ["create"]}, shared=True)
-    assert [one.params for one in list_filters(app, NORTHWIND, BY)] == [{"action": ["create"]}]
+    assert [one.params for one in list_filters(app, scope)] == [{"action": ["create"]}]
     delete_filter(app, scope, "mine", shared=True)
-    before = read_thresholds(app, NORTHWIND)
+    before = read_thresholds(app, scope)
     wanted = before.thresholds.as_json()
     wanted["late_entry"]["on"] = False
     for value in (False, True):
         wanted["late_entry"]["on"] = value
-        before = read_thresholds(app, NORTHWIND)
+        before = read_thresholds(app, scope)
         after = type(before.thresholds).read(wanted)
-        set_thresholds(app, NORTHWIND, before, after, actor=("user", "u-17"), reason="a test")
+        set_thresholds(app, scope, before, after, reason="a test")
     copy = open_copy(app, f"duckdb:///{tmp_path / 'copy.duckdb'}")
     assert copy.take_in(NORTHWIND).failed == 0
     assert copy.take_in(SOUTHPORT).records == 4

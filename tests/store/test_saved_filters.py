@@ -17,7 +17,7 @@ from flasktrack.store.engine import writing
 from flasktrack.store.reader import Ledger
 from flasktrack.store.saved_filters import MAX_NAME, delete_filter, find_filter, list_filters, save_filter
 from flasktrack.store.schema import saved_filter
-from flasktrack.store.scope import Permission, Scope
+from flasktrack.store.scope import Permission, Scope, machine_scope
 from tests.store.samples import NORTHWIND, SOUTHPORT, organizations
 
 ANN, BOB, LEAD = "user:ann", "user:bob", "user:lead"
@@ -36,7 +36,7 @@ def scope(who: str, organization: str = NORTHWIND) -> Scope:
 
 
 def names(engine: Engine, by: str, organization: str = NORTHWIND) -> list[str]:
-    return [found.name for found in list_filters(engine, organization, by)]
+    return [found.name for found in list_filters(engine, scope(by, organization))]
 
 
 def test_what_is_shared_is_everybodys_and_what_is_ones_own_is_not(engine: Engine) -> None:
@@ -46,20 +46,20 @@ def test_what_is_shared_is_everybodys_and_what_is_ones_own_is_not(engine: Engine
     assert names(engine, ANN) == ["Deletions", "Mine"]
     assert names(engine, BOB) == ["Deletions"]
     assert names(engine, ANN, SOUTHPORT) == ["Theirs"]
-    found = find_filter(engine, NORTHWIND, "Deletions", BOB)
+    found = find_filter(engine, scope(BOB), "Deletions")
     assert (dict(found.params), found.saved_by, found.is_shared) == (DELETIONS, ANN, True)
     with pytest.raises(InvalidFilter, match=r"no saved filter 'Mine'.* Saved are: Deletions"):
-        find_filter(engine, NORTHWIND, "Mine", BOB)
+        find_filter(engine, scope(BOB), "Mine")
 
 
 def test_ones_own_comes_before_what_is_shared_and_a_name_is_given_once(engine: Engine) -> None:
     save_filter(engine, scope(ANN), "Mine", DELETIONS, shared=True)
     save_filter(engine, scope(ANN), "Mine", {"text": ["old"]}, shared=False)
     save_filter(engine, scope(ANN), "Mine", {"text": ["new"]}, shared=False)
-    assert dict(find_filter(engine, NORTHWIND, "Mine", ANN).params) == {"text": ["new"]}
+    assert dict(find_filter(engine, scope(ANN), "Mine").params) == {"text": ["new"]}
     assert names(engine, ANN) == ["Mine", "Mine"]
     delete_filter(engine, scope(ANN), "Mine", shared=False)
-    assert dict(find_filter(engine, NORTHWIND, "Mine", ANN).params) == DELETIONS
+    assert dict(find_filter(engine, scope(ANN), "Mine").params) == DELETIONS
     delete_filter(engine, scope(ANN), "Mine", shared=True)
     assert names(engine, ANN) == []
 
@@ -72,7 +72,7 @@ def test_what_is_shared_is_changed_by_its_owner_or_a_qa_lead_alone_and_each_chan
         save_filter(engine, scope(BOB), "Deletions", {"text": ["harmless"]}, shared=True)
     save_filter(engine, scope(BOB), "Deletions", {"text": ["mine"]}, shared=False)
     delete_filter(engine, scope(BOB), "Deletions", shared=False)
-    assert dict(find_filter(engine, NORTHWIND, "Deletions", BOB).params) == DELETIONS
+    assert dict(find_filter(engine, scope(BOB), "Deletions").params) == DELETIONS
     save_filter(engine, scope(ANN), "Deletions", {"action": ["erase"]}, shared=True)
     delete_filter(engine, scope(LEAD), "Deletions", shared=True)
     delete_filter(engine, scope(LEAD), "Deletions", shared=True)  # it is gone: nothing to record
@@ -83,7 +83,7 @@ def test_what_is_shared_is_changed_by_its_owner_or_a_qa_lead_alone_and_each_chan
     )
     told = [
         (found.record.action, found.record.entity_id, found.record.actor_id, _body(found.before), _body(found.after))
-        for found in Ledger(engine, NORTHWIND).stream()
+        for found in Ledger(engine, machine_scope(NORTHWIND)).stream()
     ]
     assert told == [
         ("create", "Deletions", "ann", None, first),

@@ -20,6 +20,7 @@ from flasktrack.store import migrations
 from flasktrack.store.engine import VERSION_TABLE, check_schema, initialize, open_engine, writing
 from flasktrack.store.inspection import inspect_tables
 from flasktrack.store.schema import metadata
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import list_verifications
 from flasktrack.trust.checkpoints import list_checkpoints
 from tests.store.samples import NORTHWIND, event, everything, organizations, record
@@ -125,11 +126,11 @@ def test_a_database_of_the_first_version_is_upgraded_with_all_it_holds(database_
         check_schema(engine)
     initialize(engine)
     check_schema(engine)
-    newest, done = list_verifications(engine, NORTHWIND)
+    newest, done = list_verifications(engine, machine_scope(NORTHWIND))
     assert (done.id, done.last_seq, done.mode, done.anchored, done.status) == ("v-1", 7, "full", 0, "verified")
     assert newest.id == "v-2"
     with engine.connect() as connection:
-        assert [stored.note for stored in list_checkpoints(connection, NORTHWIND)] == ["a note"]
+        assert [stored.note for stored in list_checkpoints(connection, machine_scope(NORTHWIND))] == ["a note"]
         assert inspect_tables(connection) == []
     for table in ("checkpoint", "verification"):
         with pytest.raises(DBAPIError, match="append-only"), writing(engine) as connection:

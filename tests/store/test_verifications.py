@@ -15,6 +15,7 @@ from flasktrack.core.finding import Finding
 from flasktrack.core.times import format_time, parse_time, utc_now
 from flasktrack.store.engine import writing
 from flasktrack.store.schema import verification
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.triggers import REFUSAL
 from flasktrack.store.verifications import (
     BROKEN,
@@ -59,8 +60,8 @@ def test_verifications_come_back_as_they_were_the_newest_first(engine: Engine) -
     broken = replace(SOUND, id="b", findings=(ERROR, WARNING), mode=INCREMENTAL, remarks=("A view.", "A rule."))
     theirs = replace(SOUND, id="c", organization_id=SOUTHPORT, started_at="2025-01-01T00:00:00.000000Z")
     store(engine, oldest, SOUND, theirs, broken)
-    assert list_verifications(engine, NORTHWIND) == [broken, SOUND, oldest]
-    assert list_verifications(engine, NORTHWIND, limit=2) == [broken, SOUND]
+    assert list_verifications(engine, machine_scope(NORTHWIND)) == [broken, SOUND, oldest]
+    assert list_verifications(engine, machine_scope(NORTHWIND), limit=2) == [broken, SOUND]
     assert latest_verification(engine, NORTHWIND) == broken
     assert latest_verification(engine, SOUTHPORT) == theirs
     assert latest_verification(engine, "nobody") is None
@@ -73,7 +74,7 @@ def test_a_verification_is_kept_in_the_callers_transaction(engine: Engine) -> No
     with engine.connect() as connection:
         store_verification(connection, SOUND)
         connection.rollback()
-    assert list_verifications(engine, NORTHWIND) == []
+    assert list_verifications(engine, machine_scope(NORTHWIND)) == []
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ OF_ANOTHER_TYPE: dict[str, dict[str, object]] = {
 
 def believed_after(engine: Engine, forged: str) -> None:
     """The forged row is given back as one that is not believed, and does not outlive the next verification."""
-    (done,) = list_verifications(engine, NORTHWIND)
+    (done,) = list_verifications(engine, machine_scope(NORTHWIND))
     assert (done.id, done.status, done.believed, done.records) == (forged, NOT_CHECKED, False, 0)
     assert len(done.remarks) == 1
     assert done.remarks[0].startswith("This verification can't be read, so it proves nothing: ")
@@ -205,7 +206,7 @@ def test_a_row_by_hand_that_is_well_made_is_believed_until_the_next_one(engine: 
     """What can't be told from a row that was stored: see the README's table of who can cheat."""
     raw(engine, "forged", number=40)
     store(engine, SOUND)
-    assert [done.id for done in list_verifications(engine, NORTHWIND)] == [SOUND.id, "forged"]
+    assert [done.id for done in list_verifications(engine, machine_scope(NORTHWIND))] == [SOUND.id, "forged"]
 
 
 def test_verified_through_goes_by_the_newest_sound_one_that_is_not_of_a_range(engine: Engine) -> None:
@@ -254,7 +255,7 @@ def test_verifications_that_end_at_once_are_all_kept_each_with_its_number(engine
     done = [replace(SOUND, id=f"v-{number}") for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda one: store(engine, one), done))
-    assert {kept.id for kept in list_verifications(engine, NORTHWIND)} == {one.id for one in done}
+    assert {kept.id for kept in list_verifications(engine, machine_scope(NORTHWIND))} == {one.id for one in done}
     with engine.connect() as connection:
         numbers = connection.scalars(select(verification.c.number).order_by(verification.c.number)).all()
     assert numbers == list(range(1, 25))

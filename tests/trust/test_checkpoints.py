@@ -16,6 +16,7 @@ from flasktrack.core.note import Note, Signature, format_note, parse_note, sign_
 from flasktrack.errors import CheckpointConflict, InvalidNote
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.schema import checkpoint
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.checkpoints import (
     Cosigner,
     Opened,
@@ -62,12 +63,12 @@ def store(engine: Engine, *stored: StoredCheckpoint) -> None:
 
 def listed(engine: Engine, organization: str = NORTHWIND) -> list[StoredCheckpoint]:
     with engine.connect() as connection:
-        return list_checkpoints(connection, organization)
+        return list_checkpoints(connection, machine_scope(organization))
 
 
 def latest(engine: Engine, organization: str = NORTHWIND) -> StoredCheckpoint | None:
     with engine.connect() as connection:
-        return latest_checkpoint(connection, organization)
+        return latest_checkpoint(connection, machine_scope(organization))
 
 
 # Rows
@@ -298,7 +299,7 @@ def test_cosignatures_are_added_once_each_at_the_end_of_the_note(engine: Engine)
         assert add_cosignatures(connection, NORTHWIND, 7, [*later, *lines]) == 1
         assert add_cosignatures(connection, NORTHWIND, 7, lines) == 0
     with engine.connect() as connection:
-        [stored] = list_checkpoints(connection, NORTHWIND)
+        [stored] = list_checkpoints(connection, machine_scope(NORTHWIND))
     assert stored.note.startswith(kept.note)
     assert len(open_note(stored.note, ORIGIN, TRUSTED, KNOWN).cosigners) == 2
     assert stored == kept._replace(note=stored.note)
@@ -315,7 +316,7 @@ def test_a_note_takes_no_more_lines_than_can_be_read_again(engine: Engine) -> No
     with writing(engine) as connection, pytest.raises(InvalidNote, match="too many"):
         add_cosignatures(connection, NORTHWIND, 7, lines)
     with engine.connect() as connection:
-        assert list_checkpoints(connection, NORTHWIND) == [row(7)]
+        assert list_checkpoints(connection, machine_scope(NORTHWIND)) == [row(7)]
 
 
 def test_two_witnesses_that_answer_at_once_are_both_added(engine: Engine) -> None:
@@ -328,5 +329,5 @@ def test_two_witnesses_that_answer_at_once_are_both_added(engine: Engine) -> Non
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(add, COSIGNERS)) == [1, 1]
     with engine.connect() as connection:
-        [stored] = list_checkpoints(connection, NORTHWIND)
+        [stored] = list_checkpoints(connection, machine_scope(NORTHWIND))
     assert {cosigner.key for cosigner in open_note(stored.note, ORIGIN, TRUSTED, KNOWN).cosigners} == set(KNOWN)

@@ -15,6 +15,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.week_hours import DAYS
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.ui.app import OpenApp
 
 HERE, THERE = "alpenrand-bioanalytik", "cascade-assays"
@@ -23,7 +24,7 @@ HERE, THERE = "alpenrand-bioanalytik", "cascade-assays"
 @pytest.fixture
 def ledger(lab_url: str) -> Iterator[Ledger]:
     engine = open_engine(lab_url)
-    yield Ledger(engine, THERE)
+    yield Ledger(engine, machine_scope(THERE))
     engine.dispose()
 
 

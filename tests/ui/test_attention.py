@@ -9,6 +9,7 @@ from flasktrack.insight.attention.rules import RULES
 from flasktrack.store.engine import open_engine
 from flasktrack.store.organization_settings import read_setting
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from tests.store.samples import tamper
 from tests.ui.app import App, OpenApp
 from tests.ui.nasty import NASTY
@@ -24,7 +25,7 @@ def field(app: App, rule: str, threshold: str) -> object:
 
 def settings_problem(url: str, organization: str) -> tuple[object, int]:
     engine = open_engine(url)
-    found = read_setting(engine, organization, "attention")
+    found = read_setting(engine, machine_scope(organization), "attention")
     engine.dispose()
     return found.value, found.seq
 
@@ -95,7 +96,7 @@ def test_a_qa_lead_sets_a_threshold_and_the_record_says_so(open_app: OpenApp, sm
     assert isinstance(value, dict)
     assert (value["late_entry"]["hours"], seq) == (2, 11)
     engine = open_engine(small_url)
-    told = Ledger(engine, "small-lab").get(11)
+    told = Ledger(engine, machine_scope("small-lab")).get(11)
     engine.dispose()
     assert told is not None
     assert (told.record.actor_id, told.record.reason) == ("demo-qa-lead", "SOP-12")

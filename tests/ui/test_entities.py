@@ -17,6 +17,7 @@ from flasktrack.insight.history import EntityHistory, Revision
 from flasktrack.insight.wording import values
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import latest_verification
 from tests.adversary import delete_records
 from tests.ui.app import OpenApp
@@ -28,7 +29,7 @@ HERE = "alpenrand-bioanalytik"
 @pytest.fixture
 def ledger(lab_url: str) -> Iterator[Ledger]:
     engine = open_engine(lab_url)
-    yield Ledger(engine, HERE)
+    yield Ledger(engine, machine_scope(HERE))
     engine.dispose()
 
 
@@ -122,7 +123,7 @@ def test_a_gap_in_the_state_is_marked(open_app: OpenApp, lab_url: str, ledger: L
 
 def test_a_deleted_revision_is_shown_where_it_is_missing(open_app: OpenApp, sample_lab_url: str) -> None:
     engine = open_engine(sample_lab_url)
-    second = history_of(Ledger(engine, HERE))[1]
+    second = history_of(Ledger(engine, machine_scope(HERE)))[1]
     delete_records(engine, HERE, second.checked.record.seq)
     engine.dispose()
     app = open_app(sample_lab_url, "entities", org=HERE, entity="protocol:SOP-114")

@@ -18,6 +18,10 @@ import pytest
 from sqlalchemy import Engine, update
 from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_NAME
 
+from flasktrack.access.demo import demo_principal
+from flasktrack.access.members import add_member, change_roles, principal_for, remove_member
+from flasktrack.access.permissions import scope_for
+from flasktrack.access.roles import Role
 from flasktrack.core.times import utc_now
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.settings import Settings
@@ -25,6 +29,7 @@ from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.exports import Export, list_exports
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.store.schema import export as export_table
+from flasktrack.store.scope import Scope, machine_scope
 from flasktrack.ui import downloads
 from tests import adversary
 from tests.store.samples import event, record
@@ -79,7 +84,7 @@ def checksum(app: App) -> str:
 
 def told(engine: Engine, organization: str = SMALL) -> list[CheckedRecord]:
     """The records of exports and downloads."""
-    found = Ledger(engine, organization).stream(*RecordFilter(entity_types=("export",)).conditions())
+    found = Ledger(engine, machine_scope(organization)).stream(*RecordFilter(entity_types=("export",)).conditions())
     return list(found)
 
 
@@ -87,7 +92,7 @@ def test_the_file_holds_exactly_what_was_announced(open_app: OpenApp, sample_lab
     params = {"entity": ["workflow:WF-PK", "protocol:SOP-114"], "with_related": ["1"], "seq": ["1000-"]}
     engine = open_engine(sample_lab_url)
     chosen = RecordFilter.from_params(params)
-    expected = [found.record.seq for found in Ledger(engine, HERE).stream(*chosen.conditions())]
+    expected = [found.record.seq for found in Ledger(engine, machine_scope(HERE)).stream(*chosen.conditions())]
     app = open_app(sample_lab_url, "exports", org=HERE, **params)
     assert announced(app) == len(expected) > 0
     export(app)
@@ -159,7 +164,7 @@ def test_another_session_sees_an_export_that_goes_on_and_can_take_it(
     begin(app)
     other = open_app(small_url, "exports", org=SMALL, role="compliance-reviewer")
     wait(other)
-    (made,) = list_exports(engine, SMALL)
+    (made,) = list_exports(engine, machine_scope(SMALL))
     assert (made.status, made.requested_by) == ("done", "user:demo-qa-lead")
     other.run()
     shown = other.table("exports_")
@@ -196,7 +201,7 @@ def test_an_export_can_be_cancelled_and_leaves_nothing(
     app = open_app(small_url, "exports", org=SMALL)
     begin(app)
     app.click("Cancel")
-    (asked,) = list_exports(engine, SMALL)
+    (asked,) = list_exports(engine, machine_scope(SMALL))
     assert asked.status == "cancelling"
     assert app.button("Cancel").disabled
     assert told(engine) == []
@@ -210,7 +215,7 @@ def test_an_export_that_failed_says_why(open_app: OpenApp, small_url: str, engin
     (said,) = app.errors
     assert "Record 11 has 40,002 characters in after" in said
     assert not app.test.get("link_button")
-    (asked,) = list_exports(engine, SMALL)
+    (asked,) = list_exports(engine, machine_scope(SMALL))
     assert not Path(asked.file).parent.exists()
     assert told(engine) == []
 
@@ -262,7 +267,7 @@ def test_only_so_many_exports_are_made_at_once(
     app.click("Export 5 records")
     (said,) = (warning.value for warning in app.test.warning)
     assert "Nothing was begun" in said
-    assert list_exports(engine, SMALL) == []
+    assert list_exports(engine, machine_scope(SMALL)) == []
 
 
 def test_where_there_is_no_room_nothing_is_begun(
@@ -282,7 +287,7 @@ def test_a_file_that_is_no_longer_kept_is_said_to_be_gone(open_app: OpenApp, sma
     app = open_app(small_url, "exports", org=SMALL, seq="1-5")
     export(app)
     place = address(app)
-    (made,) = list_exports(engine, SMALL)
+    (made,) = list_exports(engine, machine_scope(SMALL))
     shutil.rmtree(Path(made.file).parent)
     app.run()
     assert app.errors == []
@@ -298,7 +303,7 @@ def test_files_go_when_their_time_is_over(
     app = open_app(small_url, "exports", org=SMALL, seq="1-5")
     export(app)
     place = address(app)
-    (made,) = list_exports(engine, SMALL)
+    (made,) = list_exports(engine, machine_scope(SMALL))
     with writing(engine) as connection:
         connection.execute(update(export_table).values(expires_at="2026-01-01T00:00:00.000000Z"))
     assert fetch(place).status == 404
@@ -311,9 +316,13 @@ def test_files_go_when_their_time_is_over(
 # Addresses
 
 
+def of(role: Role, organization: str = SMALL) -> Scope:
+    return scope_for(demo_principal(role, [organization]), organization)
+
+
 def granted(engine: Engine, **changes: Any) -> str:
     values: dict[str, Any] = {
-        "engine": engine, "organization_id": SMALL, "what": "none", "principal": "user:u-1", "browser": None,
+        "engine": engine, "scope": of(Role.QA_LEAD), "what": "none", "browser": None,
         "until": utc_now() + downloads.GOOD_FOR,
     }  # fmt: skip
     return downloads.downloads().grant(downloads.Grant(**(values | changes)))
@@ -322,7 +331,7 @@ def granted(engine: Engine, **changes: Any) -> str:
 @pytest.fixture
 def made(open_app: OpenApp, small_url: str, engine: Engine) -> Export:
     export(open_app(small_url, "exports", org=SMALL, seq="1-5"))
-    (found,) = list_exports(engine, SMALL)
+    (found,) = list_exports(engine, machine_scope(SMALL))
     return found
 
 
@@ -345,8 +354,30 @@ def test_an_address_is_good_for_its_time_its_organization_and_its_browser(engine
     assert fetch(bound, cookie=f"{XSRF_COOKIE_NAME}={cookies[1]}").status == 404
     assert fetch(bound).status == 404
     assert fetch(granted(engine, what=made.id, until=utc_now())).status == 404
-    assert fetch(granted(engine, what=made.id, organization_id="other-lab")).status == 404
+    assert fetch(granted(engine, what=made.id, scope=of(Role.QA_LEAD, "other-lab"))).status == 404
     assert len(told(engine)) == 3  # the export, and the two that were given out
+
+
+@pytest.mark.parametrize("role", Role)
+def test_an_address_gives_to_those_alone_who_may_export(engine: Engine, made: Export, role: Role) -> None:
+    may = role in (Role.COMPLIANCE_REVIEWER, Role.QA_LEAD)
+    for what in (made.id, downloads.Proof(1, "a proof")):
+        assert fetch(granted(engine, what=what, scope=of(role))).status == (200 if may else 403)
+    assert len(told(engine)) == 1 + may
+
+
+def test_whoever_may_export_no_more_gets_nothing_by_an_address_from_before(engine: Engine, made: Export) -> None:
+    operator = machine_scope(SMALL)
+    add_member(engine, operator, "user:anna", "Anna", {Role.QA_LEAD}, reason="SOP-3")
+    anna = principal_for(engine, "user:anna", "a test")
+    assert anna is not None
+    place = granted(engine, what=made.id, scope=scope_for(anna, SMALL))
+    assert fetch(place).status == 200
+    change_roles(engine, operator, "user:anna", {Role.LAB_MANAGER}, reason="other work")
+    assert fetch(place).status == 403
+    remove_member(engine, operator, "user:anna", reason="left")
+    answer = fetch(place)
+    assert (answer.status, answer.text) == (403, "user:anna does not belong to small-lab any more.")
 
 
 def test_addresses_cant_be_guessed(engine: Engine) -> None:
@@ -392,7 +423,7 @@ def test_a_filter_is_saved_by_name_opened_again_and_forgotten(
     assert [button.key for button in other.test.button if "_drop_" in str(button.key)] == []  # it is another's
     app.test.button("saved_filter_drop__Few of them").click().run()
     assert "Few of them" not in app.buttons
-    acts = Ledger(engine, SMALL).stream(*RecordFilter(entity_types=("saved_filter",)).conditions())
+    acts = Ledger(engine, machine_scope(SMALL)).stream(*RecordFilter(entity_types=("saved_filter",)).conditions())
     assert [found.record.action for found in acts] == ["create", "delete"]
     assert "Few of them" not in open_app(small_url, "exports", org="other-lab").buttons
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.ui.presets import presets
 from tests.ui.app import App, OpenApp, unescaped
 
@@ -23,7 +24,7 @@ PAGES_WITH_A_BAR = ("overview", "actors", "entities", "records", "exports")
 @pytest.fixture
 def ledger(lab_url: str) -> Iterator[Ledger]:
     engine: Engine = open_engine(lab_url)
-    yield Ledger(engine, HERE)
+    yield Ledger(engine, machine_scope(HERE))
     engine.dispose()
 
 

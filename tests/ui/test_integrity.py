@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import latest_verification, list_verifications, store_verification
 from flasktrack.store.writer import append
 from flasktrack.ui.finding_words import FINDING_WORDS
@@ -38,16 +39,16 @@ def test_verify_now_checks_every_record_and_keeps_the_result(open_app: OpenApp, 
     app.click("Verify now")
     assert "Cancel" in app.buttons  # beside the app: the page does not wait for it
     app.wait_for("Verify now")
-    newest, kept = list_verifications(engine, SMALL)
+    newest, kept = list_verifications(engine, machine_scope(SMALL))
     assert kept == former
     assert (newest.started_by, newest.status, newest.mode) == ("user:demo-qa-lead", "verified", "full")
     assert newest.records == 10
-    act = Ledger(engine, SMALL).get(11)  # who verified when is part of the history
+    act = Ledger(engine, machine_scope(SMALL)).get(11)  # who verified when is part of the history
     assert act is not None
     assert (act.record.record_id, act.record.action, act.record.actor_id) == (newest.id, "verify", "demo-qa-lead")
     assert "Started by user:demo-qa-lead" in app.text
     assert list(app.table("runs_")["by"]) == [newest.started_by, former.started_by]
-    assert list_verifications(engine, "other-lab") == []  # nobody asked about that one
+    assert list_verifications(engine, machine_scope("other-lab")) == []  # nobody asked about that one
     engine.dispose()
 
 
@@ -63,7 +64,7 @@ def test_everybody_sees_the_verification_that_runs_and_may_cancel_it(
     one.run()
     assert "was cancelled" in one.text
     assert {"Verify now", "Verify what is new", "Seal now"} <= set(one.buttons)
-    assert len(list_verifications(engine, HERE)) == 1  # nothing of it was kept
+    assert len(list_verifications(engine, machine_scope(HERE))) == 1  # nothing of it was kept
 
 
 def test_a_job_that_fails_says_why(open_app: OpenApp, small_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +195,7 @@ def test_a_verification_that_cant_be_read_is_said_to_prove_nothing(open_app: Ope
 
 def test_an_older_verification_is_shown_by_its_address(open_app: OpenApp, sample_lab_url: str, engine: Engine) -> None:
     verify_organization(engine, HERE, started_by="user:u-99")
-    newest, older = list_verifications(engine, HERE)
+    newest, older = list_verifications(engine, machine_scope(HERE))
     app = open_app(sample_lab_url, "integrity", org=HERE)
     app.click_cell("runs_", 1, "by")
     assert app.params == {"org": [HERE], "run": [older.id]}
@@ -207,7 +208,7 @@ def test_an_older_verification_is_shown_by_its_address(open_app: OpenApp, sample
 
 def test_a_verification_of_another_organization_is_none(open_app: OpenApp, lab_url: str) -> None:
     engine = open_engine(lab_url)
-    (other,) = list_verifications(engine, THERE)
+    (other,) = list_verifications(engine, machine_scope(THERE))
     engine.dispose()
     app = open_app(lab_url, "integrity", org=HERE, run=other.id)
     assert "no verification of this organization" in app.errors[0]

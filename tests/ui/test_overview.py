@@ -15,6 +15,7 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.ui.registry import PAGES
 from tests.adversary import alter_record
 from tests.ui.app import App, OpenApp
@@ -26,7 +27,7 @@ HERE, BERLIN = "alpenrand-bioanalytik", ZoneInfo("Europe/Berlin")
 @pytest.fixture
 def ledger(lab_url: str) -> Iterator[Ledger]:
     engine = open_engine(lab_url)
-    yield Ledger(engine, HERE)
+    yield Ledger(engine, machine_scope(HERE))
     engine.dispose()
 
 
@@ -39,7 +40,7 @@ def asked(ledger: Ledger) -> Questions:
     """Questions to a copy apart from the app's."""
     copy = open_copy(ledger.engine, "duckdb:///:memory:")
     copy.take_in(HERE)
-    return Questions(copy, HERE)
+    return Questions(copy, machine_scope(HERE))
 
 
 def figure_button(app: App, words: str) -> str:

@@ -6,12 +6,21 @@ from itertools import combinations, product
 
 import pytest
 
+from flasktrack.access.demo import demo_principal
+from flasktrack.access.permissions import ROLES, permissions_of
 from flasktrack.access.roles import Role
+from flasktrack.store.scope import Permission
 from flasktrack.ui.registry import PAGES, ROLES_WITH_PAGES, pages_for
 from tests.ui.app import OpenApp
 
 HERE, THERE = "alpenrand-bioanalytik", "cascade-assays"
 EVERY_PAGE_AND_ROLE = [pytest.param(page, role, id=f"{page}-{role}") for page, role in product(PAGES, ROLES_WITH_PAGES)]
+
+
+def permissions(role: Role) -> frozenset[Permission]:
+    return permissions_of(demo_principal(role, [HERE]), HERE)
+
+
 DATABASES = ("lab_url", "tampered_url", "unfilled_url")
 
 
@@ -23,7 +32,7 @@ def test_a_page_opens_for_its_roles_and_for_no_other(
     app = open_app(request.getfixturevalue(database), page, role=role)
     assert not app.test.exception
     assert app.page == page
-    if role in PAGES[page].roles:
+    if role in ROLES[PAGES[page].permission]:
         assert app.headers == [PAGES[page].title]
         assert app.errors == []
     else:
@@ -31,7 +40,7 @@ def test_a_page_opens_for_its_roles_and_for_no_other(
         (said,) = app.errors
         assert role.title in said
         assert PAGES[page].title in said
-        assert all(open_page.title in said for open_page in pages_for(role))
+        assert all(open_page.title in said for open_page in pages_for(permissions(role)))
         assert app.tables() == []
         assert app.text == said
 
@@ -39,7 +48,7 @@ def test_a_page_opens_for_its_roles_and_for_no_other(
 @pytest.mark.parametrize("role", ROLES_WITH_PAGES)
 def test_the_sidebar_offers_the_pages_of_the_role_alone(role: Role, open_app: OpenApp, lab_url: str) -> None:
     app = open_app(lab_url, role=role)
-    here, *others = [page.title for page in pages_for(role)]
+    here, *others = [page.title for page in pages_for(permissions(role))]
     assert [link.proto.label for link in app.test.sidebar.get("page_link")] == others
     assert [button.label for button in app.test.sidebar.button] == [f"**{here}**"]
 
@@ -120,7 +129,7 @@ def test_the_switcher_leads_off_a_page_that_the_new_role_may_not_open(open_app: 
     app = open_app(lab_url, "integrity")
     app.test.selectbox("switch_role").select("lab-manager").run()
     assert app.headers == []
-    assert "not open to the role Lab manager" in app.errors[0]
+    assert "not open to you. The role Lab manager may not" in app.errors[0]
     app.click_link("Overview")
     assert app.headers == ["Overview"]
     assert app.params["role"] == ["lab-manager"]

@@ -14,6 +14,7 @@ from flasktrack.settings import Settings
 from flasktrack.store.engine import open_engine
 from flasktrack.store.exports import UNDER_WAY, list_exports
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
 from tests.store.samples import event, record
@@ -48,12 +49,12 @@ def test_a_sealed_records_proof_and_package_can_be_taken_away(
     proof = fetch(link.proto.url)
     assert proof.headers["content-disposition"] == 'attachment; filename="small-lab-record-3.tlog-proof"'
     assert proof.text.startswith("c2sp.org/tlog-proof@v1\n")
-    (told,) = Ledger(engine, HERE).stream(first=12)
+    (told,) = Ledger(engine, machine_scope(HERE)).stream(first=12)
     assert (told.record.action, told.record.entity_type, told.record.entity_id) == ("download", "record", "3")
     app.click("Make a package of it")
     app.click_link("The package is on the page Exports, with its download")
     deadline = time.monotonic() + SECONDS
-    while list_exports(engine, HERE)[0].status in UNDER_WAY:
+    while list_exports(engine, machine_scope(HERE))[0].status in UNDER_WAY:
         assert time.monotonic() < deadline, "it did not end"
         time.sleep(0.1)
     app.run()

@@ -11,6 +11,7 @@ from flasktrack.core.header import header_hash, record_header
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import latest_verification
 from flasktrack.ui.record_table import PAGE_RECORDS, record_frame
 from flasktrack.ui.text import literal
@@ -25,14 +26,14 @@ BERLIN = ZoneInfo("Europe/Berlin")
 @pytest.fixture
 def ledger(lab_url: str) -> Iterator[Ledger]:
     engine = open_engine(lab_url)
-    yield Ledger(engine, HERE)
+    yield Ledger(engine, machine_scope(HERE))
     engine.dispose()
 
 
 @pytest.fixture
 def altered(tampered_url: str) -> Iterator[Ledger]:
     engine = open_engine(tampered_url)
-    yield Ledger(engine, HERE)
+    yield Ledger(engine, machine_scope(HERE))
     engine.dispose()
 
 

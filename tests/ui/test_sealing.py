@@ -14,6 +14,7 @@ from flasktrack.core.times import format_time, utc_now
 from flasktrack.seal.sealing import seal
 from flasktrack.settings import Settings
 from flasktrack.store.engine import open_engine, writing
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import Verification, latest_verification, list_verifications, store_verification
 from flasktrack.trust.checkpoints import list_checkpoints
 from flasktrack.trust.keyring import Keyring
@@ -54,7 +55,7 @@ def test_seal_now_signs_a_checkpoint_and_the_next_verification_says_how_far(
     app.wait_for("Seal now")
     assert app.errors == []
     with engine.connect() as connection:
-        (checkpoint,) = list_checkpoints(connection, HERE)
+        (checkpoint,) = list_checkpoints(connection, machine_scope(HERE))
     assert checkpoint.size == 10
     (table,) = (shown.value for shown in app.test.dataframe if "root" in shown.value)
     assert list(table["size"]) == [10]
@@ -104,7 +105,7 @@ def test_an_older_verification_of_all_is_asked_for_again(open_app: OpenApp, smal
     assert not app.test.warning  # the one of all is as new
     old = format_time(utc_now() - timedelta(days=8, hours=1))
     keep(engine, done, id="old", started_at=old)
-    assert list_verifications(engine, HERE)[0].id == "old"
+    assert list_verifications(engine, machine_scope(HERE))[0].id == "old"
     app.run()
     (warning,) = app.test.warning
     assert warning.value == "The last full verification was 8 days ago. Verify now."

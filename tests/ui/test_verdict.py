@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine
 
+from flasktrack.access.demo import demo_principal
+from flasktrack.access.permissions import scope_for
 from flasktrack.access.roles import Role
 from flasktrack.core.finding import Finding
 from flasktrack.core.times import format_time, utc_now
@@ -35,9 +37,9 @@ def context(sqlite_engine: Engine, tmp_path: Path) -> Context:
     organization = get_organization(sqlite_engine, NORTHWIND)
     zone = ZoneInfo("Europe/Berlin")
     copy = open_copy(sqlite_engine, f"duckdb:///{tmp_path / 'copy.duckdb'}")
-    return Context(
-        sqlite_engine, copy, Standing(CopyState(), 0), organization, (organization,), zone, Role.QA_LEAD, "user:demo"
-    )
+    person = demo_principal(Role.QA_LEAD, [NORTHWIND])
+    scope = scope_for(person, NORTHWIND)
+    return Context(sqlite_engine, copy, Standing(CopyState(), 0), organization, (organization,), zone, person, scope)
 
 
 def verify(context: Context, started_by: str = "command line") -> Verification:

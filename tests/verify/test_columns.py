@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from flasktrack.core.header import header_hash, record_header
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record
+from flasktrack.store.scope import machine_scope
 from flasktrack.verify.runner import verify_organization
 from tests import adversary
 from tests.verify.chains import Said, error, findings, make_chain, verify
@@ -169,7 +170,7 @@ def test_readers_can_still_read_broken_text_after_a_verification(sqlite_engine: 
             verify_organization(sqlite_engine, lab, started_by="user:u-1", progress=progress)
         except KeyboardInterrupt:
             assert progress is cancel
-        read = [checked.record.actor_name for checked in Ledger(sqlite_engine, lab).stream()]
+        read = [checked.record.actor_name for checked in Ledger(sqlite_engine, machine_scope(lab)).stream()]
         assert read[4] == "Zo\ufffd"
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_payload, audit_record, record_link
+from flasktrack.store.scope import machine_scope
 from flasktrack.verify.runner import verify_organization
 from tests.store.samples import NORTHWIND, event, organizations, record, take_guards_away
 
@@ -49,7 +50,7 @@ def test_tables_without_guards_alone_accuse_nobody(bare: Engine) -> None:
 def test_a_record_without_hash_and_header_is_not_trusted(bare: Engine) -> None:
     errors = found(bare, "UPDATE audit_record SET hash = NULL, credential_id = x'41', reason = 'forged' WHERE seq = 3")
     assert ("record_modified", 3) in errors
-    third = Ledger(bare, NORTHWIND).get(3)
+    third = Ledger(bare, machine_scope(NORTHWIND)).get(3)
     assert third is not None
     assert "record_modified" in {finding.code for finding in third.findings}
 

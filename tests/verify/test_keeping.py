@@ -14,6 +14,7 @@ from flasktrack.store.engine import writing
 from flasktrack.store.erasure import erase
 from flasktrack.store.organizations import chain_sizes
 from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.verifications import latest_verification
 from flasktrack.verify.runner import verify_organization
 from tests import adversary, adversary_sealed
@@ -24,7 +25,7 @@ SIZE = 12
 
 
 def newest(engine: Engine, organization_id: str) -> CheckedRecord:
-    found = Ledger(engine, organization_id).get(chain_sizes(engine)[organization_id])
+    found = Ledger(engine, machine_scope(organization_id)).get(chain_sizes(engine)[organization_id])
     assert found is not None
     return found
 

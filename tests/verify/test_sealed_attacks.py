@@ -15,6 +15,7 @@ from flasktrack.errors import UnknownOrganization
 from flasktrack.store.engine import writing
 from flasktrack.store.erasure import erase
 from flasktrack.store.organizations import list_chains
+from flasktrack.store.scope import machine_scope
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.checkpoints import list_checkpoints
 from flasktrack.trust.keyring import Keyring
@@ -70,7 +71,7 @@ def forge_signature(size: int) -> Attack:
 
     def carry_out(sealed: Sealed) -> None:
         with sealed.engine.connect() as connection:
-            (stored,) = (c for c in list_checkpoints(connection, sealed.id) if c.size == size)
+            (stored,) = (c for c in list_checkpoints(connection, machine_scope(sealed.id)) if c.size == size)
         lines = stored.note.split("\n")
         lines[2] = signed("any", size, sha256(b"x").digest(), []).split("\n")[2]
         adversary_sealed.alter_checkpoint(

@@ -1,6 +1,6 @@
 """What needs attention in an organization: every rule asked, about the records of a period.
 
-    attention = find_attention(Questions(copy, "northwind-labs"), thresholds)
+    attention = find_attention(Questions(copy, scope), thresholds)
     attention.answers["bulk_deletion"].hits
 
 Rules are questions to the columnar copy. Each answer is bounded, and says so where it did not see all.

@@ -19,6 +19,7 @@ from flasktrack.insight.attention.rule import Rule, Threshold
 from flasktrack.insight.attention.rules import RULES
 from flasktrack.store.engine import writing
 from flasktrack.store.organization_settings import change_setting, read_setting
+from flasktrack.store.scope import Permission, Scope
 
 SETTING, TITLE = "attention", "Thresholds of what needs attention"
 """The name under which they are stored, and what their records call them."""
@@ -76,9 +77,9 @@ class InForce(NamedTuple):
     problem: str | None = None
 
 
-def read_thresholds(engine: Engine, organization_id: str) -> InForce:
+def read_thresholds(engine: Engine, scope: Scope) -> InForce:
     """What applies in an organization. Raises UnknownOrganization."""
-    stored = read_setting(engine, organization_id, SETTING)
+    stored = read_setting(engine, scope, SETTING)
     if stored.problem is not None or stored.value is None:
         return InForce(DEFAULTS, stored.seq, stored.problem)
     try:
@@ -87,22 +88,20 @@ def read_thresholds(engine: Engine, organization_id: str) -> InForce:
         return InForce(DEFAULTS, stored.seq, str(problem))
 
 
-def set_thresholds(
-    engine: Engine, organization_id: str, before: InForce, after: Thresholds, *, actor: tuple[str, str], reason: str
-) -> Record:
+def set_thresholds(engine: Engine, scope: Scope, before: InForce, after: Thresholds, *, reason: str) -> Record:
     """Set an organization's thresholds, and return the record of it.
 
-    Raises SettingRefused where `before` is no longer what is in force, where nothing changes, or without a reason;
-    and what `store.writer.append` raises. Then nothing was written.
+    Raises NotPermitted; SettingRefused where `before` is no longer what is in force, where nothing changes, or without
+    a reason; and what `store.writer.append` raises. Then nothing was written.
     """
-    stored = read_setting(engine, organization_id, SETTING)
+    stored = read_setting(engine, scope, SETTING)
     # To the letter, so that the record's `before` is the last one's `after`, whichever version wrote that.
     same = stored.value is not None and before.problem is None and before.thresholds != after
     former = stored.value if same and stored.value is not None else before.thresholds.as_json()
     with writing(engine) as connection:
         return change_setting(
-            connection, organization_id, SETTING, former, after.as_json(),
-            since=before.seq, actor=actor, reason=reason, title=TITLE,
+            connection, scope, SETTING, former, after.as_json(),
+            since=before.seq, permission=Permission.SET_THRESHOLDS, reason=reason, title=TITLE,
         )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from flasktrack.export.ocsf import ocsf_event
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization, list_organizations
 from flasktrack.store.reader import CheckedRecord, Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.store.writer import append
 from tests.capture.logs.samples import cloudtrail, django, github, ocsf_api, retraced
 from tests.insight.lab import HERE, ROWS
@@ -35,7 +36,7 @@ ENTRIES: dict[str, list[dict[str, Any]]] = {
 
 
 def records(engine: Engine, organization_id: str = LAB) -> list[CheckedRecord]:
-    found = list(Ledger(engine, organization_id).stream())
+    found = list(Ledger(engine, machine_scope(organization_id)).stream())
     assert not [finding for checked in found for finding in checked.findings]
     return found
 

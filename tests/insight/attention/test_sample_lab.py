@@ -18,6 +18,7 @@ from flasktrack.insight.questions import Questions
 from flasktrack.settings import HOME
 from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 
 PLANTED = {
     FIRST: {
@@ -43,9 +44,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def found(request: pytest.FixtureRequest, lab: Engine) -> tuple[Ledger, Attention]:
     copy = open_copy(lab)
     copy.take_in(request.param)
-    attention = find_attention(Questions(copy, request.param), DEFAULTS, days=90)
+    attention = find_attention(Questions(copy, machine_scope(request.param)), DEFAULTS, days=90)
     copy.engine.dispose()
-    return Ledger(lab, request.param), attention
+    return Ledger(lab, machine_scope(request.param)), attention
 
 
 def test_each_planted_incident_is_found_by_its_rule(found: tuple[Ledger, Attention]) -> None:

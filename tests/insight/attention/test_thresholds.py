@@ -24,10 +24,11 @@ from flasktrack.insight.attention.thresholds import (
 from flasktrack.insight.copy_place import open_copy
 from flasktrack.insight.questions import Questions
 from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.verify.runner import verify_organization
-from tests.store.samples import NORTHWIND, event, organizations, record, tamper
+from tests.store.samples import NORTHWIND, event, organizations, record, somebody, tamper
 
-WHO = ("user", "u-7")
+WHO = somebody("user:u-7")
 
 
 @pytest.fixture
@@ -94,14 +95,14 @@ def test_what_cannot_be_meant_is_refused_by_the_rules_name(rule: str, values: An
 
 
 def test_a_change_is_a_record_and_counts_from_then_on(lab: Engine) -> None:
-    former = read_thresholds(lab, NORTHWIND)
+    former = read_thresholds(lab, machine_scope(NORTHWIND))
     assert former == InForce(DEFAULTS, 0)
     stricter = DEFAULTS.with_values("late_entry", {"hours": 1})
-    done = set_thresholds(lab, NORTHWIND, former, stricter, actor=WHO, reason="SOP-9")
-    assert read_thresholds(lab, NORTHWIND) == InForce(stricter, done.seq)
+    done = set_thresholds(lab, WHO, former, stricter, reason="SOP-9")
+    assert read_thresholds(lab, machine_scope(NORTHWIND)) == InForce(stricter, done.seq)
     looser = stricter.with_values("late_entry", {"hours": 3})
-    set_thresholds(lab, NORTHWIND, read_thresholds(lab, NORTHWIND), looser, actor=WHO, reason="SOP-10")
-    told = Ledger(lab, NORTHWIND).get(2)
+    set_thresholds(lab, WHO, read_thresholds(lab, machine_scope(NORTHWIND)), looser, reason="SOP-10")
+    told = Ledger(lab, machine_scope(NORTHWIND)).get(2)
     assert told is not None
     assert told.before is not None
     assert told.after is not None
@@ -111,24 +112,24 @@ def test_a_change_is_a_record_and_counts_from_then_on(lab: Engine) -> None:
 
 
 def test_who_saw_older_thresholds_changes_nothing(lab: Engine) -> None:
-    seen = read_thresholds(lab, NORTHWIND)
+    seen = read_thresholds(lab, machine_scope(NORTHWIND))
     one, other = (DEFAULTS.with_values("late_entry", {"hours": hours}) for hours in (1, 2))
-    set_thresholds(lab, NORTHWIND, seen, one, actor=WHO, reason="first")
+    set_thresholds(lab, WHO, seen, one, reason="first")
     with pytest.raises(SettingRefused, match="meanwhile"):
-        set_thresholds(lab, NORTHWIND, seen, other, actor=WHO, reason="second")
-    assert read_thresholds(lab, NORTHWIND).thresholds == one
-    assert Ledger(lab, NORTHWIND).count() == 1
+        set_thresholds(lab, WHO, seen, other, reason="second")
+    assert read_thresholds(lab, machine_scope(NORTHWIND)).thresholds == one
+    assert Ledger(lab, machine_scope(NORTHWIND)).count() == 1
 
 
 def test_thresholds_that_were_changed_past_the_record_do_not_count_and_can_be_set_again(lab: Engine) -> None:
     loose = DEFAULTS.with_values("late_entry", {"hours": 5})
-    set_thresholds(lab, NORTHWIND, read_thresholds(lab, NORTHWIND), loose, actor=WHO, reason="SOP-9")
+    set_thresholds(lab, WHO, read_thresholds(lab, machine_scope(NORTHWIND)), loose, reason="SOP-9")
     tamper(lab, """UPDATE organization_setting SET value = '{"late_entry":{"on":false}}'""")
-    found = read_thresholds(lab, NORTHWIND)
+    found = read_thresholds(lab, machine_scope(NORTHWIND))
     assert found.thresholds == DEFAULTS
     assert found.problem is not None
-    set_thresholds(lab, NORTHWIND, found, loose, actor=WHO, reason="as before")
-    assert read_thresholds(lab, NORTHWIND) == InForce(loose, 2)
+    set_thresholds(lab, WHO, found, loose, reason="as before")
+    assert read_thresholds(lab, machine_scope(NORTHWIND)) == InForce(loose, 2)
 
 
 def test_a_rule_that_is_switched_off_is_not_asked(lab: Engine) -> None:
@@ -136,6 +137,6 @@ def test_a_rule_that_is_switched_off_is_not_asked(lab: Engine) -> None:
     copy = open_copy(lab, "duckdb:///:memory:")
     copy.take_in(NORTHWIND)
     off = DEFAULTS.with_values("late_entry", {"on": False})
-    answers = find_attention(Questions(copy, NORTHWIND), off).answers
+    answers = find_attention(Questions(copy, machine_scope(NORTHWIND)), off).answers
     copy.engine.dispose()
     assert set(answers) == set(RULES) - {"late_entry"}
