@@ -31,6 +31,11 @@ class RunningApp(NamedTuple):
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def processor(self) -> float:
+        """Seconds of a processor that the process has taken until now (Linux)."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def complaints(self) -> list[str]:
         """What the app's log says went wrong."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -62,6 +62,7 @@ class Load:
         self.seconds: defaultdict[str, list[float]] = defaultdict(list)
         self.problems: Counter[str] = Counter()
         self.memory: list[tuple[float, int]] = []
+        self.processor = 0.0
 
     @property
     def pages(self) -> list[float]:
@@ -89,7 +90,9 @@ def main() -> int:
     with running_app(environment, free_port()) as app:
         alone = _browser_times(app, people[0])
         with _watching_memory(app, load), _browsing(app, people[0]) as beside:
+            begun = app.processor()
             asyncio.run(_click(app, people, options.seconds, options.pause, load))
+            load.processor = app.processor() - begun
         for line in app.complaints()[:5]:
             load.problems[f"the app's log: {line[:200]}"] += 1
     records = sum(Ledger(engine, machine_scope(one.id)).newest() for one in list_organizations(engine))
@@ -269,7 +272,9 @@ def _print(
     for name, taken in (("alone", alone), ("beside the sessions", beside)):
         for page, times in taken.items():
             print(f"| {page}, ready in a browser, {name} | {len(times)} | {_figures(times)} |")
+    each = load.processor / max(1, len(load.pages))
     print(f"\nPages a second: {len(load.pages) / seconds:,.1f}. Errors: {sum(load.problems.values()):,}.")
+    print(f"Seconds of a processor for each page, the browser's beside them included: {each:,.2f}.")
     later = [size for at, size in load.memory if at >= _WARM_UP * seconds]
     if load.memory and later:
         part = max(1, len(later) // 4)

@@ -105,6 +105,8 @@ def _verify(options: argparse.Namespace) -> int:
                     failed.append({"organization_id": chain, "problem": str(problem)})
     for failure in failed:
         complain(f"{failure['organization_id']}: {failure['problem']}")
+    if not all(one.kept for one in done):
+        complain("This database user may only read, so the result is not kept: pages don't show it.")
     document: dict[str, Any] = {"organizations": [verification.as_json() for verification in done]}
     document |= {"failed": failed} if failed else {}
     document |= {"strays": strays} if strays else {}

@@ -38,6 +38,7 @@ class Verification:
     anchor. `mode` says which records were checked: all of them, those since the last verified checkpoint, or a range.
 
     `remarks` are sentences on the database itself: what makes its tables other than what FlaskTrack's schema says.
+    `kept` is false for one that could not be stored, since the database user may only read.
     Where a stored row can't be believed, `believed` is false, everything but its id is empty, and a remark says why.
     """
 
@@ -55,6 +56,7 @@ class Verification:
     anchored: int = 0
     remarks: tuple[str, ...] = ()
     believed: bool = True
+    kept: bool = True
 
     @property
     def status(self) -> str:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import NamedTuple
 
 import psycopg
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flasktrack.core.record import MAX_POSITION
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import InvalidFilter
+from flasktrack.errors import DatabaseReadOnly, InvalidFilter
 from flasktrack.store.inspection import IndexCheck, inspect_tables
 from flasktrack.store.organizations import get_organization, list_chains
 from flasktrack.store.reader import read_head
@@ -95,7 +96,8 @@ def verify_organization(
     indexes: IndexCheck | None = None,
     keep: bool = True,
 ) -> Verification:
-    """Check the records of an organization up to where it stands now, and keep the result as a row.
+    """Check the records of an organization up to where it stands now, and keep the result as a row where the database
+    user may write one.
 
     All of them; or with `incremental` those since the last verified checkpoint (all, where there is none that can be
     built on); or those from one position to another. `started_by` is an actor as type:id, or "command line".
@@ -162,7 +164,10 @@ def verify_with_root(
         remarks=tuple(remarks),
     )
     if keep:
-        keep_verification(engine, done)
+        try:
+            keep_verification(engine, done)
+        except DatabaseReadOnly:  # an auditor's user: what was found must not be lost for that
+            done = replace(done, kept=False)
     return Verified(done, outcome.root)
 
 

@@ -182,8 +182,6 @@ def test_a_recorded_application_appends_with_a_session_of_its_own(owner: Engine,
     with pytest.raises(DatabaseError, match="refuses"), writing(recorder) as connection:
         create_organization(connection, "new-lab")
     with pytest.raises(DatabaseError, match="refuses"):
-        verify_organization(recorder, NORTHWIND, started_by=BY)
-    with pytest.raises(DatabaseError, match="refuses"):
         record(connect(READER), event(9))
 
 
@@ -220,6 +218,20 @@ def test_the_app_verifies_seals_exports_and_sets_as_its_own_role(
     assert copy.take_in(SOUTHPORT).records == 4
     copy.engine.dispose()
     assert verify_organization(app, NORTHWIND, started_by=BY, trust=trust).status == "verified"
+
+
+def test_an_auditor_who_may_only_read_verifies_and_is_told_that_nothing_is_kept(
+    owner: Engine, connect: Connect, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = latest_verdict(owner, machine_scope(NORTHWIND))
+    url = connect(READER).url.render_as_string(hide_password=False)
+    assert main(["verify", "--organization", NORTHWIND, "--database", url]) == 0
+    said = capsys.readouterr()
+    assert "verified - 4 records checked" in said.out
+    assert "the result is not kept" in said.err
+    assert latest_verdict(owner, machine_scope(NORTHWIND)) == before
+    assert main(["verify", "--database", url]) == 2
+    assert "one organization at a time" in capsys.readouterr().err
 
 
 def test_what_concerns_all_organizations_is_the_owners(owner: Engine, connect: Connect) -> None:
