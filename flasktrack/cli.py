@@ -23,6 +23,7 @@ from flasktrack.cli_keys import add_key_commands
 from flasktrack.cli_members import add_member_commands
 from flasktrack.cli_package import add_package_commands
 from flasktrack.cli_timestamp import add_timestamp_commands
+from flasktrack.cli_triggers import add_trigger_commands
 from flasktrack.cli_witness import add_witness_commands
 from flasktrack.errors import FlaskTrackError, KeyringError
 from flasktrack.settings import DATA, Settings
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add_api_key_commands(commands, common)
     add_witness_commands(commands, common)
     add_timestamp_commands(commands, common)
+    add_trigger_commands(commands, common)
 
     add_chain_commands(command)
 
