@@ -22,7 +22,7 @@ from flasktrack.errors import CaptureRefused, UnknownOrganization
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.reader import CheckedRecord, Ledger
-from flasktrack.store.scope import Actor
+from flasktrack.store.scope import Actor, machine_scope
 from flasktrack.verify.runner import verify_organization
 from tests.capture.lab import ZOE, Batch, Comment, Lab, Protocol, Reading, Sample, Step, Tag, context, sections
 
@@ -392,7 +392,7 @@ def test_the_command_line_and_roles(
         session.commit()
     with recorded.connect() as connection, connection.begin():
         connection.connection.cursor().execute("UPDATE tag SET word = 'wet'")
-    records = [checked.record for checked in Ledger(engine, "lab").stream()]
+    records = [checked.record for checked in Ledger(engine, machine_scope("lab")).stream()]
     assert [(one.action, one.actor_id.partition("_")[0]) for one in records] == [
         ("create", "command-line"), ("create", "u-17"), ("update", "postgresql:user"),
     ]  # fmt: skip
