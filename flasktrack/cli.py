@@ -22,6 +22,7 @@ from flasktrack.cli_export import add_export_commands
 from flasktrack.cli_keys import add_key_commands
 from flasktrack.cli_members import add_member_commands
 from flasktrack.cli_package import add_package_commands
+from flasktrack.cli_serve import add_serve_command
 from flasktrack.cli_timestamp import add_timestamp_commands
 from flasktrack.cli_triggers import add_trigger_commands
 from flasktrack.cli_witness import add_witness_commands
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add_trigger_commands(commands, common)
 
     add_chain_commands(command)
+    add_serve_command(command)
 
     add_export_commands(command)
     add_package_commands(command)

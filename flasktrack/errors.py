@@ -127,6 +127,10 @@ class SettingRefused(FlaskTrackError):
     """A change of an organization's setting that was not made; nothing was written."""
 
 
+class ServeError(FlaskTrackError):
+    """The HTTP interface can't be started as asked."""
+
+
 class InvalidApiKey(FlaskTrackError):
     """Text that is no key of this database, or a key's with another secret."""
 

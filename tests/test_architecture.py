@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": {"errors"},
     "store": {"core", *COMMON},
     "capture": {"store", "core", *COMMON},
+    "http_api": {"capture", "export", "insight", "trust", "store", "core", *COMMON},
     "demo": {"verify", "store", "core", *COMMON},
     **{room: {*QUESTIONS, "store", "core", *COMMON} for room in QUESTIONS},
     "trust": {"store", "core", *COMMON},  # what a verification starts from, and a seal after it
@@ -41,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cli_keys",
         "cli_members",
         "cli_package",
+        "cli_serve",
         "cli_timestamp",
         "cli_triggers",
         "cli_witness",
@@ -56,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_package": {"cli_common", "cli_files", "export", "errors"},
     "cli_members": {"cli_common", "access", "store", "core", *COMMON},
     "cli_keys": {"cli_common", "trust", "store", "core", *COMMON},
+    "cli_serve": {"cli_common", "http_api", "capture", "errors"},
     "cli_witness": {"cli_common", "cli_files", *QUESTIONS, "store", "core", *COMMON},
     "cli_timestamp": {"cli_common", "cli_files", *QUESTIONS, "store", "core", *COMMON},
     "cli_triggers": {"cli_common", "capture", *QUESTIONS, "store", "core", *COMMON},

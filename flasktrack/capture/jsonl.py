@@ -81,9 +81,14 @@ def event_from_json(text: str) -> Event:
     if not isinstance(value, dict):
         raise ValueError(f"must be a JSON object, not {_kind(value)}")
     event = event_from_object(value)
-    if any(_LONG_NUMBER.fullmatch(found) for found in _texts(event)):
+    if may_hold_a_number(event):
         event_from_object(json.loads(text, parse_int=Digits, parse_float=Digits))  # refuses it where it was a number
     return event
+
+
+def may_hold_a_number(event: Event) -> bool:
+    """Whether what stands where only a text may could be a number that `parse_exact` gave as text."""
+    return any(_LONG_NUMBER.fullmatch(found) for found in _texts(event))
 
 
 def parse_json(text: str) -> Any:

@@ -45,6 +45,8 @@ _LISTS = {  # field -> its key in an address, and on the command line with - for
     "ips": "ip",
     "hours": "hours",
 }
+PARAMETERS = ("from", "to", *_LISTS.values(), "with_related", "seq", "positions", "text")
+"""The keys of a filter in an address."""
 _SUMMED = {"actor_types": "actor_type", "actions": "action", "entity_types": "entity_type", "outcomes": "outcome"}
 _record = audit_record.c
 

@@ -30,9 +30,12 @@ from flasktrack.store.api_keys import (
     find_by_token,
 )
 from flasktrack.store.engine import writing
+from flasktrack.store.scope import Actor, Permission, Scope
 from flasktrack.store.writer import append
 
 REFUSED_ACTION = "authenticate"
+READING = frozenset({Permission.SEE_ACTIVITY, Permission.SEARCH_RECORDS, Permission.SEE_INTEGRITY})
+"""What a key may that may read."""
 
 
 def authenticate(engine: Engine, token: str) -> ApiKey:
@@ -45,6 +48,11 @@ def authenticate(engine: Engine, token: str) -> ApiKey:
         if key is None:
             raise InvalidApiKey("This is no API key of this database.", "Ask whoever runs FlaskTrack for one.")
         return checked_key(connection, key)
+
+
+def scope_of(key: ApiKey) -> Scope:
+    """The scope in which an active key may ask."""
+    return Scope(key.organization_id, Actor(*key.actor), READING if key.may_read else frozenset())
 
 
 def append_through(

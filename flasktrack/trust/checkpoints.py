@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from flasktrack.core.checkpoint import Checkpoint, parse_checkpoint
 from flasktrack.core.keys import TIMED, VerifierKey, signature_time
 from flasktrack.core.note import Signature, format_signatures, parse_note, verified_signatures
+from flasktrack.core.record import MAX_POSITION
 from flasktrack.errors import CheckpointConflict, InvalidNote
 from flasktrack.store.schema import Position, Time, checkpoint
 from flasktrack.store.scope import Scope
@@ -58,6 +59,14 @@ def list_checkpoints(connection: Connection, scope: Scope) -> list[StoredCheckpo
     organization_id = scope.organization_id
     found = [_stored(organization_id, row) for row in connection.execute(_select(organization_id))]
     return sorted(found, key=lambda stored: stored.size)
+
+
+def checkpoints_above(connection: Connection, scope: Scope, size: int, limit: int) -> list[StoredCheckpoint]:
+    """The next `limit` checkpoints over more than `size` records, by size, none of them believed yet."""
+    organization_id = scope.organization_id
+    following = _select(organization_id).where(checkpoint.c.size > size, checkpoint.c.size <= MAX_POSITION)
+    rows = connection.execute(following.order_by(checkpoint.c.size).limit(limit))
+    return [_stored(organization_id, row) for row in rows]
 
 
 def latest_checkpoint(connection: Connection, scope: Scope) -> StoredCheckpoint | None:

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,6 +27,8 @@ from flasktrack.errors import FlaskTrackError, NotPermitted
 from flasktrack.export.exporting import ExportResult, export_records
 from flasktrack.export.running import ask_for_export, record_export
 from flasktrack.export.selection import ExportOptions
+from flasktrack.http_api.problems import Problem
+from flasktrack.http_api.reading import checkpoints_page, proof_text, records_page
 from flasktrack.insight.attention.thresholds import DEFAULTS, InForce, read_thresholds, set_thresholds
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.copy_place import open_copy
@@ -50,7 +53,7 @@ from flasktrack.store.saved_filters import delete_filter, find_filter, list_filt
 from flasktrack.store.scope import Permission, Scope, machine_scope, scoped
 from flasktrack.store.service_accounts import add_service_account, list_service_accounts, retire_service_account
 from flasktrack.store.verifications import latest_verdict, list_verifications
-from flasktrack.trust.checkpoints import latest_checkpoint, list_checkpoints
+from flasktrack.trust.checkpoints import checkpoints_above, latest_checkpoint, list_checkpoints
 from flasktrack.verify.runner import verify_organization
 from tests.store.samples import NORTHWIND, SOUTHPORT, event, everything, organizations, record
 
@@ -114,6 +117,11 @@ def _make_room(lab: Lab) -> None:
     for one in list_exports(lab.engine, machine_scope(NORTHWIND)):
         with writing(lab.engine) as writer:
             settle_export(writer, one.id, "cancelled")
+
+
+def _proved(lab: Lab, scope: Scope) -> None:
+    with suppress(Problem):  # there is no checkpoint
+        proof_text(lab.engine, scope, "1")
 
 
 def _recorded(lab: Lab, scope: Scope) -> Any:
@@ -204,6 +212,11 @@ DOORS: dict[Callable[..., Any], tuple[Permission | None, Door]] = {
     latest_verdict: (EVERY_MEMBER, lambda lab, scope: latest_verdict(lab.engine, scope)),
     latest_checkpoint: (EVERY_MEMBER, lambda lab, scope: latest_checkpoint(lab.engine.connect(), scope)),
     list_checkpoints: (EVERY_MEMBER, lambda lab, scope: list_checkpoints(lab.engine.connect(), scope)),
+    checkpoints_above: (EVERY_MEMBER, lambda lab, scope: checkpoints_above(lab.engine.connect(), scope, 0, 9)),
+    # What programs ask over HTTP, in the scope of their key.
+    records_page: (Permission.SEARCH_RECORDS, lambda lab, scope: records_page(lab.engine, scope, {})),
+    checkpoints_page: (Permission.SEE_INTEGRITY, lambda lab, scope: checkpoints_page(lab.engine, scope, {})),
+    proof_text: (Permission.SEE_ACTIVITY, lambda lab, scope: _proved(lab, scope)),
 }
 WITHOUT_A_CHECK = {scoped, append_act, tell}
 """What the doors are made of: a statement, and a record of what was done."""
@@ -287,7 +300,10 @@ def test_an_export_is_on_record_as_of_who_asked_whatever_the_options_say(lab: La
 # Who may name a scope that no person's roles gave
 
 
-ISSUERS = {"Scope": {"flasktrack/store/scope.py", "flasktrack/access/permissions.py"}}
+ISSUERS = {
+    "Scope": {"flasktrack/store/scope.py", "flasktrack/access/permissions.py", "flasktrack/store/api_key_use.py"}
+}
+"""A person's roles give one, and so does an API key."""
 MACHINES = ("flasktrack/store/", "flasktrack/trust/", "flasktrack/verify/", "flasktrack/seal/", "flasktrack/demo/",
             "flasktrack/capture/", "flasktrack/cli", "flasktrack/insight/copy", "flasktrack/insight/intake",
             "flasktrack/access/acting.py", "flasktrack/export/running.py")  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from socketserver import ThreadingMixIn
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import uvicorn
@@ -28,9 +28,9 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def serving_asgi(app: Any) -> Iterator[int]:
+def serving_asgi(app: Any, lifespan: Literal["on", "off"] = "off") -> Iterator[int]:
     """The port of an ASGI application that runs meanwhile."""
-    config = uvicorn.Config(app, log_level="error", lifespan="off", proxy_headers=False, ws="none")
+    config = uvicorn.Config(app, log_level="error", lifespan=lifespan, proxy_headers=False, ws="none")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -89,27 +89,27 @@ def test_a_key_expires(lab: Engine) -> None:
     assert len(stored(lab)) == 1
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"actions": []},
-        {"actions": ["Create"]},
-        {"actions": [f"a{number}" for number in range(101)]},
-        {"name": " "},
-        {"name": "x\x00"},
-        {"name": "x" * 81},
-        {"reason": " "},
-        {"lifetime": timedelta(days=367)},
-        {"lifetime": timedelta(0)},
-        {"service_account_id": "nobody"},
-        {"service_account_id": "x\x00"},
-        {"organization": SOUTHPORT},
-    ],
+IMPOSSIBLE: tuple[dict[str, Any], ...] = (
+    {"actions": []},
+    {"actions": ["Create"]},
+    {"actions": [f"a{number}" for number in range(101)]},
+    {"name": " "},
+    {"name": "x\x00"},
+    {"name": "x" * 81},
+    {"reason": " "},
+    {"lifetime": timedelta(days=367)},
+    {"lifetime": timedelta(0)},
+    {"service_account_id": "nobody"},
+    {"service_account_id": "x\x00"},
+    {"organization": SOUTHPORT},
 )
-def test_what_no_key_can_be_is_refused_and_leaves_nothing(lab: Engine, options: dict[str, Any]) -> None:
+
+
+def test_what_no_key_can_be_is_refused_and_leaves_nothing(lab: Engine) -> None:
     before = everything(lab)
-    with pytest.raises((ApiKeyError, UnknownOrganization)):
-        issue(lab, **options)
+    for options in IMPOSSIBLE:
+        with pytest.raises((ApiKeyError, UnknownOrganization)):
+            issue(lab, **options)
     assert everything(lab) == before
 
 
@@ -151,37 +151,31 @@ def test_a_revoked_key_is_not_revoked_again(lab: Engine) -> None:
     assert len(stored(lab)) == 2
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE api_key SET revoked_at = NULL",
-        "UPDATE api_key SET revoked_at = NULL, seq = 1",
-        "UPDATE api_key SET revoked_at = NULL, actions = '[\"*\"]'",
-        "DELETE FROM audit_payload WHERE seq = 2",
-    ],
-)
-def test_a_key_that_was_revived_past_its_record_lets_nobody_in(lab: Engine, statement: str) -> None:
+def test_a_key_that_was_revived_past_its_record_lets_nobody_in(lab: Engine) -> None:
+    for changes in ("", ", seq = seq - 1", ", actions = '[\"*\"]'"):
+        issued = issue(lab)
+        revoke(lab, issued.key.id)
+        tamper(lab, f"UPDATE api_key SET revoked_at = NULL{changes} WHERE id = '{issued.key.id}'")
+        assert authenticate(lab, issued.token).status() == "altered"
     issued = issue(lab)
     revoke(lab, issued.key.id)
-    tamper(lab, statement, "UPDATE api_key SET revoked_at = NULL")
+    tamper(lab, "DELETE FROM audit_payload WHERE seq = 8", "UPDATE api_key SET revoked_at = NULL")
     assert authenticate(lab, issued.token).status() == "altered"
-    assert [key.status() for key in list_api_keys(lab, scope(NORTHWIND))] == ["altered"]
+    assert {key.status() for key in list_api_keys(lab, scope())} == {"altered"}
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_a_key_that_was_widened_past_its_record_lets_nobody_in(lab: Engine) -> None:
+    for change in (
         "actions = '[\"delete\"]'",
+        "actions = 'x'",
         "may_read = true",
         "expires_at = '2099-01-01 00:00:00+00'",
-        "actions = 'x'",
-        "seq = 7",
-    ],
-)
-def test_a_key_that_was_widened_past_its_record_lets_nobody_in(lab: Engine, change: str) -> None:
-    issued = issue(lab)
-    tamper(lab, f"UPDATE api_key SET {change}")
-    assert authenticate(lab, issued.token).status() == "altered"
+        "name = 'Somebody else'",
+        "seq = 77",
+    ):
+        issued = issue(lab)
+        tamper(lab, f"UPDATE api_key SET {change} WHERE id = '{issued.key.id}'")
+        assert authenticate(lab, issued.token).status() == "altered"
 
 
 def test_another_keys_hash_in_its_place_lets_nobody_in(lab: Engine) -> None:
