@@ -1,11 +1,11 @@
-"""FlaskTrack's dashboard: opens the database, then hands over to the page that the address names.
+"""FlaskTrack's dashboard: a door at which people sign in, and behind it the page that the address names.
 
 streamlit run app.py
 """
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -15,14 +15,18 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from flasktrack import settings
 from flasktrack.demo import load_sample_lab
+from flasktrack.errors import FlaskTrackError
 from flasktrack.store.engine import is_blank, open_database
 from flasktrack.store.organizations import list_chains
 from flasktrack.trust.keyring import Keyring
 from flasktrack.ui import faults, session
+from flasktrack.ui.door import Door, trust_no_forwarding
 from flasktrack.ui.downloads import ROUTES
+from flasktrack.ui.entrance import open_entrance
 from flasktrack.ui.guard import Guard
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.sidebar import draw_sidebar
+from flasktrack.ui.sign_in_page import SignInPage
 from flasktrack.ui.theme import apply_style
 
 
@@ -38,7 +42,8 @@ def main() -> None:
     st.set_page_config(page_title=f"{router.title} - FlaskTrack", layout="wide")
     apply_style()
     with faults.readable():
-        if settings.Settings.from_environment().database_url == settings.DEFAULT_DATABASE_URL:
+        chosen = settings.Settings.from_environment()
+        if chosen.sign_in == settings.DEMO and chosen.database_url == settings.DEFAULT_DATABASE_URL:
             _fill_embedded_database(settings.DEFAULT_DATABASE_URL)
         draw_sidebar(session.current(), router.url_path)
         router.run()
@@ -62,8 +67,18 @@ if get_script_run_ctx(suppress_warning=True) is None:
     # The server loads this file before any session runs it. Without the next line, a page's address that is opened
     # first of all would be looked up among pages/*.py, of which there are none.
     PagesManager.uses_pages_directory = False
+    try:
+        entrance = open_entrance()
+    except FlaskTrackError as problem:
+        sys.exit(f"flasktrack: {problem}")
+    trust_no_forwarding()
     app = st.App(
-        Path(__file__).name, routes=ROUTES, middleware=[Middleware(Guard, url=os.environ.get("FLASKTRACK_URL"))]
+        Path(__file__).name,
+        routes=[*ROUTES, *SignInPage(entrance, session.database).routes()],
+        middleware=[
+            Middleware(Guard, url=entrance.settings.url),
+            Middleware(Door, entrance=entrance, engine=session.database),
+        ],
     )
 else:
     main()

@@ -25,6 +25,7 @@ from flasktrack.cli_package import add_package_commands
 from flasktrack.cli_serve import add_serve_command
 from flasktrack.cli_timestamp import add_timestamp_commands
 from flasktrack.cli_triggers import add_trigger_commands
+from flasktrack.cli_users import add_user_commands
 from flasktrack.cli_witness import add_witness_commands
 from flasktrack.errors import FlaskTrackError, KeyringError
 from flasktrack.settings import DATA, Settings
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add_key_commands(commands, common)
     add_member_commands(commands, common)
     add_api_key_commands(commands, common)
+    add_user_commands(commands, common)
     add_witness_commands(commands, common)
     add_timestamp_commands(commands, common)
     add_trigger_commands(commands, common)

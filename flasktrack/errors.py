@@ -143,6 +143,22 @@ class ApiKeyError(FlaskTrackError):
     """A key or service account that can't be made or changed as asked; the caller must roll back."""
 
 
+class AccountRefused(FlaskTrackError):
+    """An account that can't be made or changed as asked for; nothing was written."""
+
+
+class PasswordRefused(FlaskTrackError):
+    """A new password that is too easy to guess, or can't be used."""
+
+
+class ClaimRefused(FlaskTrackError):
+    """What an identity provider says of somebody, by which they can't be signed in."""
+
+
+class SignInBusy(FlaskTrackError):
+    """Too many people are signing in at this moment."""
+
+
 class InvalidNote(FlaskTrackError):
     """A signed note or checkpoint that is not well formed, or that no trusted key has signed rightly."""
 

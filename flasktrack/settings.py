@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flasktrack.errors import SettingsError
 
@@ -22,6 +24,12 @@ DEFAULT_DEPLOYMENT = "flasktrack.local"
 _DEPLOYMENT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,188}[a-z0-9])?")
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+DEMO, LOCAL, OIDC, PROXY = "demo", "local", "oidc", "proxy"
+"""How people sign in: not at all, by accounts of this deployment, at an identity provider, at a proxy in front."""
+WAYS = (DEMO, LOCAL, OIDC, PROXY)
+DEFAULT_USER_HEADER = "Remote-User"
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +55,24 @@ class Settings:
     """Where files of the page Exports are kept."""
     export_kept: timedelta = timedelta(days=7)
     """For how long."""
+    sign_in: str = DEMO
+    """How people sign in: one of WAYS."""
+    url: str | None = None
+    """Where people reach the app, such as https://audit.example.org; asked for wherever people sign in."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of the reverse proxies whose word on the client's address and name is taken."""
+    user_header: str = DEFAULT_USER_HEADER
+    """The header in which an authenticating proxy names the person."""
+    session_idle: timedelta = timedelta(minutes=30)
+    session_longest: timedelta = timedelta(hours=12)
+    """How long a session lasts without a click, and in all."""
 
     def __post_init__(self) -> None:
+        if self.sign_in not in WAYS:
+            raise SettingsError(f"FLASKTRACK_SIGN_IN is {self.sign_in[:40]!r}.", f"Give one of {', '.join(WAYS)}.")
+        if not _HEADER.fullmatch(self.user_header):
+            raise SettingsError("FLASKTRACK_USER_HEADER is no header's name.", "Give one such as Remote-User.")
+        _check_url(self.url)
         if not _DEPLOYMENT.fullmatch(self.deployment):
             raise SettingsError(
                 f"FLASKTRACK_DEPLOYMENT is {self.deployment[:80]!r}, which can't be a deployment's name.",
@@ -72,6 +96,51 @@ class Settings:
             analytics_url=environment.get("FLASKTRACK_ANALYTICS_URL") or None,
             verify_within=parse_duration(environment.get("FLASKTRACK_VERIFY_WITHIN") or "7d"),
             seal_within=parse_duration(environment.get("FLASKTRACK_SEAL_WITHIN") or "1d"),
+            sign_in=environment.get("FLASKTRACK_SIGN_IN") or DEMO,
+            url=(environment.get("FLASKTRACK_URL") or "").rstrip("/") or None,
+            trusted_proxies=tuple((environment.get("FLASKTRACK_TRUSTED_PROXIES") or "").replace(",", " ").split()),
+            user_header=environment.get("FLASKTRACK_USER_HEADER") or DEFAULT_USER_HEADER,
+            session_idle=parse_duration(environment.get("FLASKTRACK_SESSION_IDLE") or "30m"),
+            session_longest=parse_duration(environment.get("FLASKTRACK_SESSION_LONGEST") or "12h"),
+        )
+
+    @property
+    def origin(self) -> str | None:
+        """The scheme, host and port of `url`, as a browser writes them in the header Origin."""
+        if self.url is None:
+            return None
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own, which no other machine reaches."""
+    host = host.strip("[]").lower().rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_url(url: str | None) -> None:
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment:
+        raise SettingsError(
+            f"FLASKTRACK_URL is {url[:80]!r}, which is no address of the app.",
+            "Give one such as https://audit.example.org.",
+        )
+    if parts.scheme == "http" and not is_loopback(host):
+        raise SettingsError(
+            f"FLASKTRACK_URL is {url[:80]!r}: passwords and sessions would cross the network in the clear.",
+            "Give an https address, and serve the app behind TLS.",
         )
 
 

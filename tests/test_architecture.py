@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trust": {"store", "core", *COMMON},  # what a verification starts from, and a seal after it
     "verify": {"trust", "store", "core", *COMMON},
     "seal": {"verify", "trust", "store", "core", *COMMON},
-    "ui": {*QUESTIONS, "store", "core", *COMMON},
+    "ui": {*QUESTIONS, "capture", "store", "core", *COMMON},  # capture: what a request says of itself
     "cli": {
         *QUESTIONS,
         "cli_api_keys",
@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cli_serve",
         "cli_timestamp",
         "cli_triggers",
+        "cli_users",
         "cli_witness",
         "capture",
         "demo",
@@ -59,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli_members": {"cli_common", "access", "store", "core", *COMMON},
     "cli_keys": {"cli_common", "trust", "store", "core", *COMMON},
     "cli_serve": {"cli_common", "http_api", "capture", "errors"},
+    "cli_users": {"cli_common", "access", "store", "core", *COMMON},
     "cli_witness": {"cli_common", "cli_files", *QUESTIONS, "store", "core", *COMMON},
     "cli_timestamp": {"cli_common", "cli_files", *QUESTIONS, "store", "core", *COMMON},
     "cli_triggers": {"cli_common", "capture", *QUESTIONS, "store", "core", *COMMON},

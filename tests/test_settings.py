@@ -40,6 +40,12 @@ def test_every_setting_comes_from_its_variable() -> None:
         "FLASKTRACK_ANALYTICS_URL": "duckdb:////srv/copy.duckdb",
         "FLASKTRACK_EXPORT_DIR": "~/exports",
         "FLASKTRACK_EXPORT_KEPT": "12h",
+        "FLASKTRACK_SIGN_IN": "local",
+        "FLASKTRACK_URL": "https://Audit.example.org:8443/",
+        "FLASKTRACK_TRUSTED_PROXIES": "10.0.0.7, 10.1.0.0/16",
+        "FLASKTRACK_USER_HEADER": "X-Auth-Request-User",
+        "FLASKTRACK_SESSION_IDLE": "10m",
+        "FLASKTRACK_SESSION_LONGEST": "8h",
     }
     expected = Settings(
         "sqlite:///x.db",
@@ -53,8 +59,15 @@ def test_every_setting_comes_from_its_variable() -> None:
         "duckdb:////srv/copy.duckdb",
         Path.home() / "exports",
         timedelta(hours=12),
+        "local",
+        "https://Audit.example.org:8443",
+        ("10.0.0.7", "10.1.0.0/16"),
+        "X-Auth-Request-User",
+        timedelta(minutes=10),
+        timedelta(hours=8),
     )
     assert Settings.from_environment(environment) == expected
+    assert expected.origin == "https://audit.example.org:8443"
     assert set(environment) == variables()
 
 
@@ -85,3 +98,27 @@ def test_a_name_that_no_key_could_have_is_refused(name: str) -> None:
 @pytest.mark.parametrize("variable", sorted(variables()))
 def test_every_setting_is_documented(variable: str) -> None:
     assert f"| `{variable}` |" in (HOME / "docs" / "operating.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("SIGN_IN", "password", "demo, local, oidc, proxy"),
+        ("USER_HEADER", "Remote User", "header"),
+        ("URL", "audit.example.org", "https://"),
+        ("URL", "https://user@audit.example.org", "https://"),
+        ("URL", "https://audit.example.org:x", "https://"),
+        ("URL", "http://audit.example.org", "in the clear"),
+        ("URL", "http://localhost.example.org", "in the clear"),
+    ],
+)
+def test_a_setting_of_the_sign_in_that_makes_no_sense_is_refused(variable: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        Settings.from_environment({f"FLASKTRACK_{variable}": value})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8501", "http://127.0.0.1:8501", "http://[::1]:8501", "https://a.b/c"]
+)
+def test_the_address_may_be_in_the_clear_on_this_machine_alone(url: str) -> None:
+    assert Settings(url=url).url == url

@@ -109,19 +109,19 @@ def outgoing_headers() -> dict[str, str]:
 
 def client_address(peer: str | None, forwarded_for: str | None, proxies: tuple[Network, ...]) -> str | None:
     """The address that a request comes from, as far as it can be trusted; None where the server knows none."""
-    address = _address(peer or "")
+    address = parse_address(peer or "")
     if address is None:
         return peer or None  # a UNIX socket's name, or what a test client says of itself
     hops = (forwarded_for or "").split(",")
     while hops and any(address in network for network in proxies):
-        before = _address(hops.pop())
+        before = parse_address(hops.pop())
         if before is None:
             break
         address = before
     return str(address)
 
 
-def _address(text: str) -> Address | None:
+def parse_address(text: str) -> Address | None:
     """The address in `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7`, `[2001:db8::7]:4711`."""
     text = text.strip()
     if text.startswith("["):

@@ -12,6 +12,9 @@
          +--1:n-- member                                 (who belongs to it, as what, and which record says so)
          +--1:n-- service_account, api_key               (machines, and what they show to be let in)
 
+    account --1:n-- sign_in_session, known_browser       (people of all organizations; who is signed in, and from where)
+    sign_in_attempts                                     (failures that count against a name, an address, a browser)
+
 There are no foreign keys between them: the verification has to read whatever an insider left behind, and a
 constraint that an insider can drop proves nothing. What guards appends is the head row and two unique constraints.
 """
@@ -274,4 +277,51 @@ api_key = Table(
     # The record that tells of its state: whoever changes the row past FlaskTrack is found out by it.
     Column("seq", Position, nullable=False),
     Index("ix_api_key_organization", "organization_id", "created_at"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # Argon2id in the PHC string format; null for one whose password is kept elsewhere.
+    Column("password", Text),
+    # Somebody else knows the password: it opens nothing but the form for a new one.
+    Column("temporary", Boolean, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("disabled_at", Time),
+    # Failed sign-ins that stand in no record yet, and when the last record of one was written.
+    Column("failures", Integer, nullable=False),
+    Column("failure_recorded_at", Time),
+)
+
+sign_in_session = Table(
+    "sign_in_session",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("way", Text, nullable=False),
+    Column("started_at", Time, nullable=False),
+    Column("seen_at", Time, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("ended_at", Time),
+    Index("ix_sign_in_session_account", "account_id"),
+)
+
+known_browser = Table(
+    "known_browser",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("seen_at", Time, nullable=False),
+    Index("ix_known_browser_account", "account_id"),
+)
+
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("failed_at", Time, nullable=False),
+    Column("locked_until", Time),
 )

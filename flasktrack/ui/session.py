@@ -24,7 +24,7 @@ from flasktrack.store.engine import check_schema, open_engine
 from flasktrack.store.organizations import Organization, check_time_zone, list_organizations
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.scope import Permission, Scope
-from flasktrack.ui import address
+from flasktrack.ui import address, signin
 from flasktrack.ui.registry import ROLES_WITH_PAGES
 
 
@@ -74,7 +74,7 @@ def current() -> Context:
     engine = database()
     check_schema(engine)
     there = list_organizations(engine)
-    principal = _principal([organization.id for organization in there])
+    principal = _principal(engine, [organization.id for organization in there])
     organizations = tuple(one for one in there if one.id in principal.memberships)
     organization = _chosen(organizations, address.value(address.ORGANIZATION))
     scope = scope_for(principal, organization.id)
@@ -85,8 +85,10 @@ def current() -> Context:
     return Context(mine, follower.copy, standing, organization, organizations, zone, principal, scope)
 
 
-def _principal(organization_ids: list[str]) -> Principal:
-    """The demo's person of the role that the address names."""
+def _principal(engine: Engine, organization_ids: list[str]) -> Principal:
+    """Who is signed in; in a demo, its person of the role that the address names."""
+    if not signin.is_demo():
+        return signin.current_principal(engine)
     role = Role(address.choice(address.ROLE, [str(role) for role in ROLES_WITH_PAGES], Role.QA_LEAD))
     return demo_principal(role, organization_ids)
 

@@ -1,4 +1,4 @@
-"""The sidebar: the pages that the person may open, and the demo's switcher of organization and role."""
+"""The sidebar: the pages that the person may open, who is signed in, and the demo's switcher."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from itertools import groupby
 import streamlit as st
 
 from flasktrack.access.demo import demo_role
-from flasktrack.ui import address
+from flasktrack.ui import address, signin
 from flasktrack.ui.registry import ROLES_WITH_PAGES, pages_for
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, database
 
 
 def draw_sidebar(context: Context, current: str) -> None:
@@ -30,7 +30,12 @@ def draw_sidebar(context: Context, current: str) -> None:
                 else:
                     st.page_link(page.path, label=page.title, query_params=address.shared())
         st.divider()
-        _switcher(context)
+        if signin.is_demo():
+            _switcher(context)
+            return
+        if len(context.organizations) > 1:
+            _select_organization(context)
+        signin.draw_account(database())
 
 
 def _switcher(context: Context) -> None:
@@ -39,12 +44,16 @@ def _switcher(context: Context) -> None:
             "demo",
             icon=":material/science:",
             color="gray",
-            help="There is no sign-in yet: anybody at this machine may choose.",
+            help="Nobody signs in here: anybody at this machine may choose.",
         )
-        names = {one.id: one.name if one.name == one.id else f"{one.name} ({one.id})" for one in context.organizations}
-        _select("Organization", address.ORGANIZATION, names, context.organization.id)
+        _select_organization(context)
         role = str(demo_role(context.principal.subject))
         _select("Role", address.ROLE, {str(role): role.title for role in ROLES_WITH_PAGES}, role)
+
+
+def _select_organization(context: Context) -> None:
+    names = {one.id: one.name if one.name == one.id else f"{one.name} ({one.id})" for one in context.organizations}
+    _select("Organization", address.ORGANIZATION, names, context.organization.id)
 
 
 def _select(label: str, parameter: str, options: dict[str, str], chosen: str) -> None:
