@@ -10,8 +10,11 @@ the app. What is sent is what a browser sends, and all that comes is kept: so th
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
+from http.cookiejar import CookieJar
 from typing import NamedTuple, Self
 from urllib.parse import urlencode, urlsplit
 
@@ -25,7 +28,21 @@ from websockets.typing import Origin, Subprotocol
 PATIENCE = 120.0
 """Seconds after which a page that is not drawn is an error."""
 
+_TOKEN = re.compile(r'name="form" value="([^"]+)"')
+
 Params = Mapping[str, Sequence[str]]
+
+
+def sign_in(address: str, id_: str, password: str) -> dict[str, str]:
+    """The cookies of somebody who has signed in with an account's name and password, as a browser gets them."""
+    jar = CookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    with opener.open(f"{address}/sign-in", timeout=PATIENCE) as page:
+        token = _TOKEN.search(page.read().decode())
+    assert token is not None, "there is no form to sign in with"
+    form = urlencode({"form": token[1], "name": id_, "password": password}).encode()
+    opener.open(urllib.request.Request(f"{address}/sign-in", form), timeout=PATIENCE).close()  # noqa: S310 (ours)
+    return {cookie.name: cookie.value or "" for cookie in jar}
 
 
 class Drawn(NamedTuple):

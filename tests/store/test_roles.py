@@ -108,13 +108,13 @@ def trust(tmp_path: Path) -> Trust:
     return Trust(keyring)
 
 
-@pytest.mark.parametrize("role", [APP, RECORDER, READER])
-def test_none_of_the_roles_can_change_what_was_recorded_or_what_guards_it(connect: Connect, role: str) -> None:
-    with of_organization(connect(role), NORTHWIND).connect() as connection:
-        for statement in CHANGES:
-            with pytest.raises(DatabaseError, match="refuses this to the database user"):
-                print(role, "may do this:", connection.exec_driver_sql(statement), statement)
-            connection.rollback()
+def test_none_of_the_roles_can_change_what_was_recorded_or_what_guards_it(connect: Connect) -> None:
+    for role in (APP, RECORDER, READER):
+        with of_organization(connect(role), NORTHWIND).connect() as connection:
+            for statement in CHANGES:
+                with pytest.raises(DatabaseError, match="refuses this to the database user"):
+                    print(role, "may do this:", connection.exec_driver_sql(statement), statement)
+                connection.rollback()
 
 
 def seen(connection: Connection) -> dict[str, set[str]]:

@@ -53,7 +53,7 @@ def test_the_parameters_are_found() -> None:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(page=st.sampled_from(sorted(PAGES)), params=PARAMS)
 def test_no_address_makes_a_page_fail(
@@ -70,7 +70,7 @@ def test_no_address_makes_a_page_fail(
         assert said.rstrip(" *").endswith((".", "?"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(FILTER), st.lists(VALUES, max_size=4)))
 def test_no_address_makes_the_filter_fail(params: dict[str, list[str]]) -> None:
     with suppress(InvalidFilter):
