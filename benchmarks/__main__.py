@@ -7,11 +7,8 @@ counts: other work on the machine only ever makes a round slower.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +16,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from benchmarks.apart import ROOT, run_apart
 from benchmarks.sealed import NEW, PROOFS, postgresql_server
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 START, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
@@ -42,7 +39,7 @@ class Result(NamedTuple):
     """Seconds of the best round, and bytes of the largest."""
 
     seconds: float
-    peak: int
+    peak: float
 
 
 def groups(scale: int) -> tuple[Group, ...]:
@@ -180,11 +177,7 @@ def _table(plan: tuple[Group, ...], folder: Path) -> Iterator[str]:
 
 def _measure(name: str, folder: Path, records: int) -> Result:
     module = "benchmarks.capture" if name.startswith("capture-") else "benchmarks.measure"
-    command = [sys.executable, "-m", module, name, str(folder), str(records)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"The measurement {name} failed:\n{done.stderr}")
-    return Result(**json.loads(done.stdout))
+    return Result(**run_apart(module, name, folder, records))
 
 
 def _better(one: Result | None, other: Result) -> Result:

@@ -16,7 +16,7 @@ from sqlalchemy import Column, Float, Integer, String
 from sqlalchemy.orm import Session, configure_mappers, declarative_base
 from sqlalchemy_continuum import make_versioned
 
-from benchmarks.measure import report
+from benchmarks.apart import report
 from benchmarks.stopwatch import Stopwatch
 from flasktrack.capture.context import Actor, acting
 from flasktrack.capture.marks import audited

@@ -8,14 +8,11 @@ are made first, and not timed; what a package holds and proves is the same whoev
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from benchmarks.apart import report, run_apart
 from benchmarks.measure import CHAIN, ORGANIZATION, append_batches
 from benchmarks.stopwatch import Stopwatch
 from flasktrack.core.checkpoint import Checkpoint, format_checkpoint
@@ -31,7 +28,6 @@ from flasktrack.trust.keyring import Keyring
 from flasktrack.trust.tree import StoredTree, extend_tree
 from flasktrack.verify.runner import Trust
 
-ROOT = Path(__file__).resolve().parent.parent
 NEIGHBOURS = 10_000
 CHOSEN = {"neighbours": "10,000 neighbours", "scattered": "two people's records, scattered"}
 
@@ -80,15 +76,6 @@ def _keyring(folder: Path) -> Keyring:
     return Keyring(folder / "keys", "benchmark.example")
 
 
-def _measure(folder: Path, what: str, name: str, records: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.evidence", "--measure", what, name, str(folder), str(records)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"The measurement of {what} {name} failed:\n{done.stderr}")
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence")
     parser.add_argument("--records", type=int, default=1_000_000, help="of the chain")
@@ -99,8 +86,7 @@ def main() -> None:
         watch = Stopwatch()
         place = Path(folder)
         count = make(place, name, int(records), watch) if what == "make" else check(place, name, watch)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        print(json.dumps({"seconds": watch.seconds, "records": count, "peak": peak}))
+        report(watch, records=count)
         return
     with tempfile.TemporaryDirectory(prefix="flasktrack-evidence-") as folder_name:
         folder = Path(folder_name)
@@ -109,7 +95,7 @@ def main() -> None:
         print("| --- | ---: | ---: | ---: | ---: |")
         for name, label in CHOSEN.items():
             for what, said in (("make", f"Package of {label}"), ("check", "· `verify-package`")):
-                measured = _measure(folder, what, name, options.records)
+                measured = run_apart("benchmarks.evidence", "--measure", what, name, folder, options.records)
                 size = (folder / f"{name}.zip").stat().st_size
                 print(
                     f"| {said} | {measured['records']:,.0f} | {measured['seconds']:,.2f} | {size / 1e6:,.1f} MB "

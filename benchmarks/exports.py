@@ -7,14 +7,13 @@ own, so that its peak memory is its own; the same at a tenth of the records show
 from __future__ import annotations
 
 import argparse
-import json
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from benchmarks.apart import ROOT, report, run_apart
 from benchmarks.generate import ORGANIZATION
 from benchmarks.stopwatch import Stopwatch
 from flasktrack.export.exporting import export_records
@@ -23,7 +22,6 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.store.engine import open_engine
 from flasktrack.store.scope import machine_scope
 
-ROOT = Path(__file__).resolve().parent.parent
 TABLES = ("csv", "jsonl", "ocsf", "parquet", "xlsx")
 
 
@@ -39,15 +37,6 @@ def export(url: str, format_: str, records: int, file: Path, watch: Stopwatch) -
     engine.dispose()
 
 
-def _measure(url: str, format_: str, records: int, file: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.exports", "--measure", url, format_, str(records), str(file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"The export as {format_} failed:\n{done.stderr}")
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exports")
     parser.add_argument("--records", type=int, default=1_000_000)
@@ -58,8 +47,7 @@ def main() -> None:
         url, format_, records, file = options.measure
         watch = Stopwatch()
         export(url, format_, int(records), Path(file), watch)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        print(json.dumps({"seconds": watch.seconds, "peak": peak}))
+        report(watch)
         return
     with tempfile.TemporaryDirectory(prefix="flasktrack-exports-") as folder_name:
         folder = Path(folder_name)
@@ -71,7 +59,7 @@ def main() -> None:
         for format_ in options.format or TABLES:
             for records in (options.records // 10, options.records):
                 file = folder / f"{records}.{format_}"
-                measured = _measure(url, format_, records, file)
+                measured = run_apart("benchmarks.exports", "--measure", url, format_, records, file)
                 print(
                     f"| {format_} | {records:,} | {measured['seconds']:,.1f} | {records / measured['seconds']:,.0f} "
                     f"| {file.stat().st_size / 1e6:,.0f} MB | {measured['peak'] / 1e6:,.0f} MB |",

@@ -8,8 +8,6 @@ Only the work is timed; making events, opening databases and reading the rows to
 from __future__ import annotations
 
 import asyncio
-import json
-import resource
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +22,7 @@ from auditchain import AuditLog, SqliteBackend
 from sqlalchemy import Engine
 
 from benchmarks import sealed
+from benchmarks.apart import report
 from benchmarks.events import make_events
 from benchmarks.stopwatch import Stopwatch
 from flasktrack.core.header import header_bytes
@@ -270,13 +269,6 @@ def main() -> None:
     watch = Stopwatch()
     MEASURES[name](Path(folder), int(count), watch)
     report(watch)
-
-
-def report(watch: Stopwatch) -> None:
-    """Print what was measured: seconds, and the peak memory in bytes of this process or its largest worker."""
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    peak = max(resource.getrusage(one).ru_maxrss for one in who) * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"seconds": watch.seconds, "peak": peak}))
 
 
 if __name__ == "__main__":
