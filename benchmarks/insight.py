@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -21,13 +21,20 @@ from sqlalchemy import Engine, func, select
 
 from benchmarks.events import make_events
 from benchmarks.generate import ORGANIZATION, fast_engine, fill
+from flasktrack.core.record import Reference
+from flasktrack.insight.attention.attention import find_attention
+from flasktrack.insight.attention.look import LOOK_BACK, MOST_RECORDS
+from flasktrack.insight.attention.thresholds import DEFAULTS
 from flasktrack.insight.clock import clock
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.copy_place import default_place, open_copy
+from flasktrack.insight.entities import find_entities
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import quarter_hour
 from flasktrack.insight.questions import Questions
+from flasktrack.insight.relations import neighbours
 from flasktrack.store.engine import open_engine, writing
+from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import machine_scope, machine_scoped
 from flasktrack.store.writer import append
@@ -35,12 +42,23 @@ from flasktrack.store.writer import append
 ALL = RecordFilter()
 DENIED = RecordFilter(outcomes=("denied",))
 ZONE = ZoneInfo("Europe/Berlin")
+WORD = "77"
 _NEW = 1000
+_PAGE = 501
 _ROUNDS = 3
 
-# A page's questions to the copy, and what has to be grouped to answer them otherwise.
-PAGES: dict[str, tuple[list[Callable[[Questions], Any]], list[tuple[str, ...]]]] = {
-    "Overview": (
+
+class Page(NamedTuple):
+    """A page's questions to the copy, and what has to be grouped to answer them otherwise: of all records, or of as
+    many of the newest. Without groups, nothing is compared."""
+
+    questions: list[Callable[[Questions], Any]]
+    groups: Sequence[tuple[str, ...]] = ()
+    newest: int | None = None
+
+
+PAGES = {
+    "Overview": Page(
         [
             lambda ask: ask.totals(ALL),
             lambda ask: clock(ask, ALL, ZONE),
@@ -51,15 +69,28 @@ PAGES: dict[str, tuple[list[Callable[[Questions], Any]], list[tuple[str, ...]]]]
         [("actor_type", "actor_id"), ("entity_type", "entity_id"), ("quarter", "actor_type"), ("action",),
          ("entity_type",)],
     ),
-    "Actors": (
+    "Actors": Page(
         [lambda ask: ask.totals(ALL), lambda ask: ask.actors(ALL), lambda ask: clock(ask, ALL, ZONE)],
         [("actor_type", "actor_id"), ("entity_type", "entity_id"), ("quarter", "actor_type")],
     ),
-    "Entities": (
-        [lambda ask: ask.totals(ALL), lambda ask: ask.entities(ALL)],
+    "Entities": Page(
+        [lambda ask: ask.totals(ALL), lambda ask: find_entities(ask, ALL)],
         [("actor_type", "actor_id"), ("entity_type", "entity_id")],
     ),
+    "Entities found by a word": Page([lambda ask: find_entities(ask, ALL, WORD)]),
+    "An entity's relations": Page([lambda ask: neighbours(ask, _touched_last(ask))]),
+    "Attention, all rules": Page(
+        [lambda ask: find_attention(ask, DEFAULTS)],
+        [("actor_type", "actor_id", "action"), ("actor_type", "actor_id", "outcome"), ("recorded_at",),
+         ("entity_type", "entity_id", "action")],
+        MOST_RECORDS + LOOK_BACK,
+    ),
 }  # fmt: skip
+
+
+def _touched_last(ask: Questions) -> Reference:
+    entity = find_entities(ask, ALL, limit=1).iloc[0]
+    return Reference(entity["entity_type"], entity["entity_id"])
 
 
 def main() -> None:
@@ -119,9 +150,9 @@ def _catch_up(engine: Engine, copy: Copy) -> float:
 
 def _questions(name: str, copy: Copy) -> Iterator[tuple[str, str]]:
     ask = Questions(copy, machine_scope(ORGANIZATION))
-    for page, (questions, _) in PAGES.items():
+    for page, asked in PAGES.items():
 
-        def put(questions: list[Callable[[Questions], Any]] = questions) -> None:
+        def put(questions: list[Callable[[Questions], Any]] = asked.questions) -> None:
             for question in questions:
                 question(ask)
 
@@ -130,36 +161,53 @@ def _questions(name: str, copy: Copy) -> Iterator[tuple[str, str]]:
         f"Overview, narrowed to what was denied: {name}",
         _milliseconds(_rounds(lambda: [ask.totals(DENIED), clock(ask, DENIED, ZONE), ask.actors(DENIED)])),
     )
+    ledger = Ledger(copy.source, machine_scope(ORGANIZATION))
+    yield (
+        f"Records, a page of what was denied, read and checked: {name}",
+        _milliseconds(_rounds(lambda: list(ledger.at(ask.positions(DENIED, limit=_PAGE))))),
+    )
 
 
 def _directly(name: str, engine: Engine) -> Iterator[tuple[str, str]]:
     column = audit_record.c
-    for page, (_, groups) in PAGES.items():
+    ledger = Ledger(engine, machine_scope(ORGANIZATION))
+    last = ledger.newest()
+    for page, asked in PAGES.items():
+        if not asked.groups:
+            continue
 
-        def put(groups: list[tuple[str, ...]] = groups) -> None:
+        def put(asked: Page = asked) -> None:
             with engine.connect() as connection:
-                for group in groups:
+                for group in asked.groups:
                     key = [quarter_hour(column.occurred_at) if one == "quarter" else column[one] for one in group]
                     counted = machine_scoped(ORGANIZATION, *key, func.count().label("records")).group_by(*key)
+                    counted = counted.where(column.seq > last - (asked.newest or last))
                     if "entity_id" in group:
                         counted = select(func.count()).select_from(counted.subquery())
                     connection.execute(counted).all()
 
         yield f"{page}, its questions: {name} directly", _milliseconds(_seconds(put))
+    page_of_denied = DENIED.conditions()
+    yield (
+        f"Records, a page of what was denied, read and checked: {name} directly",
+        _milliseconds(_rounds(lambda: list(ledger.stream(*page_of_denied, descending=True, limit=_PAGE)))),
+    )
 
 
 def _pandas(engine: Engine) -> Iterator[tuple[str, str]]:
-    names = ["occurred_at", "actor_type", "actor_id", "action", "outcome", "entity_type", "entity_id"]
+    names = ["occurred_at", "recorded_at", "actor_type", "actor_id", "action", "outcome", "entity_type", "entity_id"]
     start = time.perf_counter()
     with engine.connect() as connection:
         loaded = pd.read_sql(machine_scoped(ORGANIZATION, *(audit_record.c[name] for name in names)), connection)
     loaded["quarter"] = pd.to_datetime(loaded["occurred_at"], format="ISO8601").dt.floor("15min")
     yield "pandas: loading every record", f"{time.perf_counter() - start:,.1f} s, then {_peak():,.0f} MB"
-    for page, (_, groups) in PAGES.items():
+    for page, asked in PAGES.items():
+        if not asked.groups:
+            continue
 
-        def group_all(groups: list[tuple[str, ...]] = groups) -> None:
-            for group in groups:
-                loaded.groupby(list(group)).size()
+        def group_all(asked: Page = asked) -> None:
+            for group in asked.groups:
+                loaded.tail(asked.newest or len(loaded)).groupby(list(group)).size()
 
         yield f"{page}, its questions: pandas, once loaded", _milliseconds(_rounds(group_all))
 

@@ -144,14 +144,6 @@ class Questions:
         counted["start"] = step_starts(local_times(counted["quarter"], zone), step)
         return counted.groupby(["start", by], as_index=False)[["records"]].sum()
 
-    def hours(self, chosen: RecordFilter, zone: ZoneInfo) -> pd.DataFrame:
-        """Records by local day of the week (0 is Monday) and hour: [weekday, hour, records]; empty ones left out."""
-        counted = self._on_the_clock(chosen)
-        times = local_times(counted["quarter"], zone)
-        counted["weekday"] = times.dt.day_of_week.astype("int64")
-        counted["hour"] = times.dt.hour.astype("int64")
-        return counted.groupby(["weekday", "hour"], as_index=False)[["records"]].sum()
-
     def counts(self, chosen: RecordFilter, *columns: str, limit: int | None = None) -> pd.DataFrame:
         """Records by the values of columns of audit_record: [*columns, records], the most frequent first."""
         found = self.grouped(chosen, columns, "records").subquery()
@@ -171,6 +163,18 @@ class Questions:
         busiest = self.grouped(chosen, ("actor_type", "actor_id"), *numbers).subquery()
         named = self._named(busiest, ("actor_type", "actor_id"), ("actor_name", "actor_role"))
         return self.frame(named.order_by(busiest.c.records.desc(), busiest.c.newest.desc()))
+
+    def positions(
+        self, chosen: RecordFilter, *, last: int | None = None, first: int | None = None, limit: int
+    ) -> list[int]:
+        """Where the records that meet the filter are: the newest up to `last`, or the oldest from `first` on."""
+        statement = self.select(chosen, _record.seq).limit(limit)
+        if last is not None:
+            statement = statement.where(_record.seq <= last)
+        if first is not None:
+            statement = statement.where(_record.seq >= first)
+        found = self.rows(statement.order_by(_record.seq.desc() if first is None else _record.seq))
+        return [int(row[0]) for row in found]
 
     def entities(self, chosen: RecordFilter, words: str = "", limit: int = 200) -> pd.DataFrame:
         """What was touched, the last touched first, with the name in the newest of its records that meet the filter.

@@ -17,9 +17,10 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.week_hours import WeekHours, hours_between, read_week_hours
+from flasktrack.ui import address
 from flasktrack.ui.cells import hour_name, week
 from flasktrack.ui.charts import Numbers, draw_figure, filter_key, narrow_to
-from flasktrack.ui.figures import Scale, over_time, ranking
+from flasktrack.ui.figures import Act, Scale, over_time, ranking, timeline
 from flasktrack.ui.filter_bar import set_filter
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.session import Context
@@ -119,6 +120,30 @@ def draw_week(context: Context, chosen: RecordFilter, *, height: int = 250) -> N
     )
     numbers = Numbers("week", frame, [[name] for name in names])
     draw_figure(figure, filter_key("week", context, chosen), "Records by weekday and hour", narrow, numbers)
+
+
+def draw_timeline(
+    context: Context, acts: Sequence[Act], key: str, alt: str, *, selected: int | None, what: str
+) -> None:
+    """Draw acts in time, as many as `what` says of them; a click opens an act's record."""
+    figure = timeline(acts, context.zone.key, dark=is_dark(), selected=selected, what=what)
+    lane = ["Entity"] if any(act.lane for act in acts) else []
+    rows = [
+        (
+            act.occurred_at.replace(tzinfo=None).isoformat(" ", "seconds"),
+            act.seq,
+            *([display(act.lane)] if lane else []),
+            act.revision,
+            display(act.action),
+            display(act.actor),
+            act.kind,
+            display(act.marked),
+        )
+        for act in acts
+    ]
+    columns = [f"When ({context.zone.key})", "Position", *lane, "Revision", "Action", "Actor", "Who", "Needs a look"]
+    numbers = Numbers("timeline", pd.DataFrame(rows, columns=columns), [[act.seq] for act in acts])
+    draw_figure(figure, key, alt, lambda data: address.write(record=int(data[0])), numbers)
 
 
 def draw_busiest(context: Context, chosen: RecordFilter) -> None:

@@ -25,7 +25,7 @@ from flasktrack.ui.activity_figures import (
     working_hours,
 )
 from flasktrack.ui.cells import matrix
-from flasktrack.ui.charts import Numbers, draw_figure, filter_key
+from flasktrack.ui.charts import Numbers, draw_figure, filter_key, heading
 from flasktrack.ui.figures import common_scale
 from flasktrack.ui.filter_bar import set_filter
 from flasktrack.ui.loaders import ask
@@ -39,6 +39,14 @@ from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 _MOST = 8  # rows and columns of a matrix
 _MOST_LETTERS = 80  # of a name, in a sentence
 _UNSUCCESSFUL = ("failure", "denied")
+_ACTS = ("action", "entity_type", "outcome")
+_CHANNELS = {
+    "credentials": "Credentials used",
+    "ips": "Network addresses used",
+    "on_behalf_of": "On behalf of",
+    "actions": "Actions that failed or were denied",
+}
+"""Through what, for whom and to what avail somebody acted: fields of a filter, and titles."""
 
 
 def draw_profile(context: Context, chosen: RecordFilter, actor: pd.Series) -> None:
@@ -50,7 +58,7 @@ def draw_profile(context: Context, chosen: RecordFilter, actor: pd.Series) -> No
         draw_over_time(context, chosen, moment_of(actor["first_occurred"]), moment_of(actor["last_occurred"]))
     with hours:
         draw_week(context, chosen)
-    acts = ask(context, Questions.counts, chosen, "action", "entity_type", "outcome")
+    acts = ask(context, Questions.counts, chosen, *_ACTS)
     left, right = st.columns(2)
     with left:
         _matrix(context, chosen, acts)
@@ -73,9 +81,13 @@ def draw_side_by_side(context: Context, chosen: RecordFilter, actors: Sequence[p
             _figures(context, one, actor)
             draw_over_time(context, one, first, last, scale=scale)
             draw_week(context, one)
-            acts = ask(context, Questions.counts, one, "action", "entity_type", "outcome")
-            _matrix(context, one, acts)
+    for column, one in zip(st.columns(len(alone)), alone, strict=True):
+        with column:
+            _matrix(context, one, ask(context, Questions.counts, one, *_ACTS))
+    for column, one in zip(st.columns(len(alone)), alone, strict=True):
+        with column:
             _entities(context, one)
+    _channels_side_by_side(context, alone)
 
 
 def actor_name(actor: pd.Series) -> str | None:
@@ -173,24 +185,41 @@ def _entities(context: Context, chosen: RecordFilter) -> None:
 
 def _channels(context: Context, chosen: RecordFilter, acts: pd.DataFrame) -> None:
     """Through what they acted, for whom, and what came of it; what there is nothing of is left out."""
+    shown = [(field, rows) for field, rows in _used(context, chosen, acts).items() if rows]
+    for start in range(0, len(shown), 2):
+        for column, (field, rows) in zip(st.columns(2), shown[start : start + 2], strict=False):
+            with column:
+                _channel(context, chosen, field, rows)
+
+
+def _channels_side_by_side(context: Context, alone: Sequence[RecordFilter]) -> None:
+    """The same of several actors, each in a column; what none of them has is left out."""
+    used = [_used(context, one, ask(context, Questions.counts, one, *_ACTS)) for one in alone]
+    for field in _CHANNELS:
+        if any(one[field] for one in used):
+            for column, one, rows in zip(st.columns(len(alone)), alone, (one[field] for one in used), strict=True):
+                with column:
+                    if rows:
+                        _channel(context, one, field, rows)
+                    else:
+                        heading(f"{_CHANNELS[field]}: none")
+
+
+def _used(context: Context, chosen: RecordFilter, acts: pd.DataFrame) -> dict[str, list[tuple[Any, int, str | None]]]:
+    """For each of the channels, what was used most, as `draw_ranking` takes it."""
     used = ask(context, Questions.counts, chosen, "credential_id", "ip", "on_behalf_of")
     failed = acts[acts["outcome"] != "success"]
-    shown = [
-        (field, title, ranked)
-        for field, column, title in (
-            ("credentials", "credential_id", "Credentials used"),
-            ("ips", "ip", "Network addresses used"),
-            ("on_behalf_of", "on_behalf_of", "On behalf of"),
-        )
-        if (ranked := _ranked(used, column))
-    ]
-    if ranked := _ranked(failed, "action"):
-        shown.append(("actions", "Actions that failed or were denied", ranked))
-    for start in range(0, len(shown), 2):
-        for column, (field, title, rows) in zip(st.columns(2), shown[start : start + 2], strict=False):
-            with column:
-                narrowed = replace(chosen, outcomes=_UNSUCCESSFUL) if field == "actions" else chosen
-                draw_ranking(context, narrowed, field, title, rows, name=f"used_{field}")
+    return {
+        "credentials": _ranked(used, "credential_id"),
+        "ips": _ranked(used, "ip"),
+        "on_behalf_of": _ranked(used, "on_behalf_of"),
+        "actions": _ranked(failed, "action"),
+    }
+
+
+def _channel(context: Context, chosen: RecordFilter, field: str, rows: list[tuple[Any, int, str | None]]) -> None:
+    narrowed = replace(chosen, outcomes=_UNSUCCESSFUL) if field == "actions" else chosen
+    draw_ranking(context, narrowed, field, _CHANNELS[field], rows, name=f"used_{field}")
 
 
 def _ranked(counted: pd.DataFrame, column: str) -> list[tuple[Any, int, str | None]]:

@@ -38,13 +38,13 @@ def draw_figure(
     With `numbers`, the reader can have them as a table in the figure's place, where a click does the same; the
     address says which figures are tables (`table`).
     """
-    if numbers is None:
+    if numbers is None and not figure.layout.title.text:
         _draw(figure, key, alt, clicked)
         return
     with st.container(gap=None):
-        as_table = numbers.name in address.values(_TABLE)
-        _head(figure, key, numbers.name, as_table=as_table)
-        if as_table:
+        as_table = numbers is not None and numbers.name in address.values(_TABLE)
+        _head(figure, key, numbers, as_table=as_table)
+        if numbers is not None and as_table:
             _draw_numbers(numbers, key, int(figure.layout.height), clicked)
         else:
             _draw(figure, key, alt, clicked)
@@ -66,17 +66,18 @@ def _draw(figure: go.Figure, key: str, alt: str, clicked: Callable[[Any], None] 
     )  # fmt: skip
 
 
-def _head(figure: go.Figure, key: str, name: str, *, as_table: bool) -> None:
-    """A figure's title, as the page's own text, and the way to its numbers and back."""
+def _head(figure: go.Figure, key: str, numbers: Numbers | None, *, as_table: bool) -> None:
+    """A figure's title, as the page's own text, and the way to its numbers, where it has any, and back."""
     title = figure.layout.title.text or ""
     figure.update_layout(title_text=None, margin_t=6, height=figure.layout.height - 30)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=f"head_{key}"):
         heading(title)
-        st.button(
-            "Figure" if as_table else "Table", key=f"table_{key}", type="tertiary", width="content",
-            help="Show the figure" if as_table else "Show the numbers behind the figure",
-            on_click=_toggle, args=(name,),
-        )  # fmt: skip
+        if numbers is not None:
+            st.button(
+                "Figure" if as_table else "Table", key=f"table_{key}", type="tertiary", width="content",
+                help="Show the figure" if as_table else "Show the numbers behind the figure",
+                on_click=_toggle, args=(numbers.name,),
+            )  # fmt: skip
 
 
 def heading(html: str) -> None:

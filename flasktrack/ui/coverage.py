@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
@@ -15,35 +16,50 @@ _GONE = "gone"
 _SEALED, _CHECKED, _ERROR, _WARNING = "#2e8b57", "#c9a227", "#c0392b", "#c77700"
 
 
+class Stretch(NamedTuple):
+    """Positions from `first` to `last`, both included, and what they are."""
+
+    name: str
+    first: int
+    last: int
+    colour: str
+
+
+def stretches(done: Verification, size: int, findings: Sequence[Finding]) -> list[Stretch]:
+    """The chain by what was checked of it, and then what is gone of it."""
+    neutral = palette(dark=False).plain
+    spans = [
+        Stretch("checked by an earlier verification", 1, done.first_seq - 1, neutral),
+        Stretch("sealed and checked", done.first_seq, min(done.sealed, done.last_seq), _SEALED),
+        Stretch("checked, not sealed", max(done.first_seq, done.sealed + 1), done.last_seq, _CHECKED),
+        Stretch("not checked", done.last_seq + 1, size, neutral),
+        *(Stretch(_GONE, first, last, _ERROR) for first, last in _gone(findings, size)),
+    ]
+    return [span for span in spans if span.last >= span.first]
+
+
 def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark: bool) -> go.Figure:
     """The chain by position; the customdata of a stretch, and of a finding, is its first position."""
     colours = palette(dark=dark)
     figure = go.Figure(layout={"template": template(dark=dark), "height": 150})
     end = max(size, done.last_seq, *(finding.seq_end for finding in findings), 1)
-    spans = [
-        ("checked by an earlier verification", 1, done.first_seq - 1, colours.plain),
-        ("sealed and checked", done.first_seq, min(done.sealed, done.last_seq), _SEALED),
-        ("checked, not sealed", max(done.first_seq, done.sealed + 1), done.last_seq, _CHECKED),
-        ("not checked", done.last_seq + 1, size, colours.plain),
-    ]
+    spans = stretches(done, size, findings)
     gone = _gone(findings, size)
-    spans += [(_GONE, first, last, _ERROR) for first, last in gone]
     numbers: dict[str, int] = {}  # of records by what they are, where a stretch is of positions
     for name, first, last, colour in spans:
-        if last >= first:
-            figure.add_bar(
-                orientation="h",
-                base=[first - 1],
-                x=[last - first + 1],
-                y=[_LANES["records"]],
-                width=0.5,
-                marker={"color": colour},
-                hoverinfo="text",
-                hovertext=[f"{first:,} to {last:,}: {name}"],
-                customdata=[[first]],
-            )
-            lacking = 0 if name == _GONE else sum(max(0, min(last, b) - max(first, a) + 1) for a, b in gone)
-            numbers[name] = numbers.get(name, 0) + last - first + 1 - lacking
+        figure.add_bar(
+            orientation="h",
+            base=[first - 1],
+            x=[last - first + 1],
+            y=[_LANES["records"]],
+            width=0.5,
+            marker={"color": colour},
+            hoverinfo="text",
+            hovertext=[f"{first:,} to {last:,}: {name}"],
+            customdata=[[first]],
+        )
+        lacking = 0 if name == _GONE else sum(max(0, min(last, b) - max(first, a) + 1) for a, b in gone)
+        numbers[name] = numbers.get(name, 0) + last - first + 1 - lacking
     of = {name: colour for name, _, _, colour in spans}
     heading = ["Where in the chain"]
     heading += [f'<span style="color:{of[name]}">■</span> {name} {number:,}' for name, number in numbers.items()]

@@ -157,8 +157,9 @@ def _record(request: Request, grant: Grant, append: Callable[[Connection], objec
     """Record the download. Raises what `append` raises, but for an altered chain, to which nothing can be appended."""
     if request.method != "GET":
         return
-    with suppress(ChainBroken), writing(grant.engine) as connection:  # it must be possible to take away, of all chains
-        append(connection)
+    with suppress(ChainBroken):  # of all chains, one that was altered must be possible to take away
+        with writing(grant.engine) as connection:
+            append(connection)
         grant.recorded = True
 
 

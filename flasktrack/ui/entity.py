@@ -19,7 +19,7 @@ from flasktrack.ui.filter_bar import filter_bar, set_filter
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
-from flasktrack.ui.text import count, literal
+from flasktrack.ui.text import count, literal, who
 from flasktrack.ui.times import minute
 
 VIEWS = {"revisions": "Revisions", "state": "State at any moment", "relations": "Relations"}
@@ -81,7 +81,7 @@ def _sentence(context: Context, revisions: int, totals: Totals) -> str:
     said = count(revisions, "revision")
     if totals.records != revisions or totals.first_occurred is None or totals.last_occurred is None:
         return f"{said}."
-    said += f" by {count(totals.people, 'person', 'people')} and {count(totals.machines, 'machine')}"
+    said += f" by {who(totals.people, totals.machines)}"
     first, last = (minute(moment, context.zone) for moment in (totals.first_occurred, totals.last_occurred))
     return f"{said}, {first} to {last}." if first != last else f"{said}, {first}."
 

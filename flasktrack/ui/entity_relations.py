@@ -18,9 +18,9 @@ from flasktrack.insight.filter import MAX_VALUES, RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.relations import FROM, TO, Neighbour, acts, neighbours
 from flasktrack.ui import address
-from flasktrack.ui.activity_figures import draw_over_time
+from flasktrack.ui.activity_figures import draw_over_time, draw_timeline
 from flasktrack.ui.charts import clickable_table, draw_figure, filter_key, table_height
-from flasktrack.ui.figures import Act, timeline
+from flasktrack.ui.figures import Act
 from flasktrack.ui.filter_bar import set_filter
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.record_table import PAGE_RECORDS, records
@@ -163,7 +163,6 @@ def _timeline(context: Context, merged: RecordFilter) -> None:
         if act.occurred_at is not None
     ]  # fmt: skip
     opened = address.position("record")
-    figure = timeline(drawn, context.zone.key, dark=is_dark(), selected=opened, what="acts")
     alt = f"{count(len(drawn), 'act')} in time, by entity; people and machines apart"
     key = f"{filter_key('acts', context, merged)}_{opened}"
-    draw_figure(figure, key, alt, lambda data: address.write(record=int(data[0])))
+    draw_timeline(context, drawn, key, alt, selected=opened, what="acts")

@@ -14,16 +14,15 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.history import EntityHistory, Revision
 from flasktrack.insight.questions import Questions
 from flasktrack.ui import address
-from flasktrack.ui.activity_figures import draw_over_time
-from flasktrack.ui.charts import clickable_table, draw_figure, table_height
+from flasktrack.ui.activity_figures import draw_over_time, draw_timeline
+from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.diff import summary
-from flasktrack.ui.figures import Act, timeline
+from flasktrack.ui.figures import Act
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.record_detail import record_detail
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
 from flasktrack.ui.text import count
-from flasktrack.ui.theme import is_dark
 from flasktrack.ui.times import local, short
 
 
@@ -92,9 +91,8 @@ def _nothing(before: int | None) -> None:
 
 def _timeline(context: Context, rows: Sequence[Row], opened: int | None) -> None:
     acts = [act for row in reversed(rows) if (act := _act(context, row)) is not None]
-    figure = timeline(acts, context.zone.key, dark=is_dark(), selected=opened)
     alt = f"{count(len(acts), 'revision')} in time, by what was done; people and machines apart"
-    draw_figure(figure, f"timeline_{_key(rows)}_{opened}", alt, lambda data: address.write(record=int(data[0])))
+    draw_timeline(context, acts, f"timeline_{_key(rows)}_{opened}", alt, selected=opened, what="revisions")
 
 
 def _act(context: Context, row: Row) -> Act | None:

@@ -31,6 +31,18 @@ _STEPS = {
     "month": pd.DateOffset(months=1),
 }
 _FEW = 5  # records, up to which an axis names each number
+_DAY = 86_400_000  # milliseconds
+DATES: dict[str, Any] = {
+    "type": "date",
+    "tickformatstops": [  # as all other times of the app are written, however far apart the ticks are
+        {"dtickrange": [None, 60_000], "value": "%H:%M:%S\n%Y-%m-%d"},
+        {"dtickrange": [60_000, _DAY], "value": "%H:%M\n%Y-%m-%d"},
+        {"dtickrange": [_DAY, 21 * _DAY], "value": "%m-%d\n%Y"},
+        {"dtickrange": ["M1", "M12"], "value": "%Y-%m"},
+        {"dtickrange": ["M12", None], "value": "%Y"},
+    ],
+}
+"""An axis of times."""
 _BAR_SHARE = 0.86  # of a step's width; the rest keeps neighbours apart
 _FONT = '"Source Sans", sans-serif'  # Streamlit's own, which the page has loaded
 _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
@@ -110,8 +122,8 @@ def over_time(
         title_text="   ".join(heading),
         xaxis={
             "title_text": f"When it happened, by {step} ({plotly_text(zone)})",
-            "type": "date",
             "ticklabelmode": "period",  # a day's name stands under its bar
+            **DATES,
         },
         yaxis={"title_text": "Records", "rangemode": "tozero", **whole_numbers(max(frame["records"], default=0))},
     )
@@ -164,10 +176,10 @@ def _wall_time(moment: pd.Timestamp) -> datetime:
 
 def _period(start: pd.Timestamp, step: str) -> str:
     if step == "hour":
-        return start.strftime("%a %-d %b %Y, %H:00 to %H:59 (UTC%z)")
+        return start.strftime("%a %Y-%m-%d, %H:00 to %H:59 (UTC%z)")
     if step == "month":
-        return start.strftime("%B %Y")
-    return ("Week from " if step == "week" else "") + start.strftime("%a %-d %b %Y")
+        return start.strftime("%Y-%m")
+    return ("Week from " if step == "week" else "") + start.strftime("%a %Y-%m-%d")
 
 
 def ranking(
@@ -237,6 +249,8 @@ def timeline(
     heading = [f"{len(acts):,} {what}"]
     for kind in (PERSON, MACHINE):
         mine = [act for act in acts if act.kind == kind]
+        if not mine:
+            continue
         figure.add_scatter(
             mode="markers",
             name=_KIND_WORDS[kind],
@@ -260,7 +274,7 @@ def timeline(
         heading.append("◆ needs a look")
     figure.update_layout(
         title_text="   ".join(heading),
-        xaxis={"title_text": f"When it happened ({plotly_text(zone)})", "type": "date"},
+        xaxis={"title_text": f"When it happened ({plotly_text(zone)})", **DATES},
         yaxis={
             "tickvals": list(range(len(lanes))), "ticktext": [plotly_text(lane, 26) for lane in lanes],
             "range": [len(lanes) - 0.5, -0.5], "title_text": None, "tickfont": {"color": colours.text},
@@ -273,7 +287,7 @@ def _act_words(act: Act) -> str:
     lines = [
         *([plotly_text(act.lane, 120)] if act.lane else []),
         f"Revision {number(act.revision)}: {plotly_text(act.action)}",
-        act.occurred_at.strftime("%a %-d %b %Y, %H:%M:%S (UTC%z)"),
+        act.occurred_at.strftime("%a %Y-%m-%d, %H:%M:%S (UTC%z)"),
         f"{plotly_text(act.actor, 120)} ({act.kind})",
     ]
     return "<br>".join(lines + ([plotly_text(act.marked, 120)] if act.marked else []))

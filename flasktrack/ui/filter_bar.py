@@ -10,12 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from flasktrack.core.display import display
 from flasktrack.core.record import ACTOR_TYPES, OUTCOMES
 from flasktrack.core.times import in_zone
 from flasktrack.errors import InvalidFilter
+from flasktrack.insight.entities import find_entities
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.week_hours import read_week_hours
@@ -31,6 +33,8 @@ from flasktrack.ui.vocabulary import ACTOR_TYPE_WORDS
 CUSTOM = "Other period"
 CURSORS = ("before", "record")  # where a page stood in another filter's records
 _MOST_CHIPS = 12
+_MOST_OFFERED = 500  # values of a field: all go to the browser at every run
+_MOST_LETTERS = 80  # of a name
 _PROBLEM, _DRAWN, _TURN = "filter_problem", "filter_drawn", "filter_turn"
 _LABELS = {
     "actors": "Actor",
@@ -121,19 +125,20 @@ def _period(context: Context, chosen: RecordFilter) -> None:
 
 
 def _more(context: Context, chosen: RecordFilter) -> None:
+    options = ask(context, offered)
     left, right = st.columns(2, width=620)
     with left:
         _moment(context, chosen, "occurred_from", f"Occurred from ({context.zone.key})")
-        _several(context, chosen, "actors", _actors(context), new="Or type user:u-17")
-        _several(context, chosen, "actions", dict.fromkeys(ask(context, Questions.distinct, "action")))
+        _several(context, chosen, "actors", options["actors"], new="Or type user:u-17")
+        _several(context, chosen, "actions", options["actions"])
         _several(context, chosen, "outcomes", dict.fromkeys(OUTCOMES))
         _several(context, chosen, "hours", {}, new="Type mon-fri:8-18")
         _positions(context, chosen)
     with right:
         _moment(context, chosen, "occurred_to", f"and before ({context.zone.key})")
         _several(context, chosen, "actor_types", {name: ACTOR_TYPE_WORDS[name] for name in ACTOR_TYPES})
-        _several(context, chosen, "entity_types", dict.fromkeys(ask(context, Questions.distinct, "entity_type")))
-        _several(context, chosen, "entities", _entities(context), new="Or type sample:S-0042")
+        _several(context, chosen, "entity_types", options["entity_types"])
+        _several(context, chosen, "entities", options["entities"], new="Or type sample:S-0042")
         _several(context, chosen, "credentials", {}, new="Type tok_4f1c")
         _several(context, chosen, "on_behalf_of", {}, new="Type user:u-17")
         _several(context, chosen, "ips", {}, new="Type 192.0.2.17")
@@ -191,22 +196,24 @@ def _positions(context: Context, chosen: RecordFilter) -> None:
     st.text_input("Positions", key=key, placeholder="10-20, 10-, -20 or 10", on_change=change)
 
 
-def _actors(context: Context) -> dict[str, str | None]:
-    found = ask(context, Questions.actors, RecordFilter())
+def offered(questions: Questions) -> dict[str, dict[str, str | None]]:
+    """What the bar offers of some fields, each value with its word: what is most frequent, and the entities that were
+    touched last. Any other actor or entity can be typed."""
+    actors, entities = questions.actors(RecordFilter()).head(_MOST_OFFERED), find_entities(questions, RecordFilter())
     return {
-        actor: f"{display(name)} ({actor})" if name else None
-        for kind, id_, name in zip(found["actor_type"], found["actor_id"], found["actor_name"], strict=True)
-        if (actor := pair(kind, id_)) is not None
+        "actors": _named(actors, "actor"),
+        "actions": dict.fromkeys(questions.distinct("action", _MOST_OFFERED)),
+        "entity_types": dict.fromkeys(questions.distinct("entity_type", _MOST_OFFERED)),
+        "entities": _named(entities, "entity"),
     }
 
 
-def _entities(context: Context) -> dict[str, str | None]:
-    """The entities that were touched last; any other one can be typed."""
-    found = ask(context, Questions.entities, RecordFilter())
+def _named(found: pd.DataFrame, of: str) -> dict[str, str | None]:
+    columns = found[[f"{of}_type", f"{of}_id", f"{of}_name"]]
     return {
-        entity: f"{display(name)} ({entity})" if name else None
-        for kind, id_, name in zip(found["entity_type"], found["entity_id"], found["entity_name"], strict=True)
-        if (entity := pair(kind, id_)) is not None
+        value: f"{display(name)[:_MOST_LETTERS]} ({value})" if name else None
+        for kind, id_, name in columns.itertuples(index=False)
+        if (value := pair(kind, id_)) is not None
     }
 
 

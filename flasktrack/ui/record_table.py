@@ -40,9 +40,14 @@ def records(context: Context, chosen: RecordFilter) -> None:
     """
     before, opened = address.position("before"), address.position("record")
     ledger = Ledger(context.engine, context.scope)
-    last = None if before is None else before - 1
-    found = list(ledger.stream(*chosen.conditions(), last=last, descending=True, limit=PAGE_RECORDS + 1))
+    found, gone = _find(context, chosen, ledger, before)
     page = found[:PAGE_RECORDS]
+    if gone:
+        st.warning(
+            f"{count(gone, 'record')} that met the filter when taken in {'is' if gone == 1 else 'are'} not in the "
+            "database any more: a verification says which.",
+            icon=":material/gpp_maybe:",
+        )
     if not page:
         _nothing(context, chosen, before)
         if opened is None:
@@ -55,6 +60,33 @@ def records(context: Context, chosen: RecordFilter) -> None:
     if detail is not None and opened is not None:
         with detail:
             record_detail(context, opened, listed=[checked.record.seq for checked in page])
+
+
+def _find(
+    context: Context, chosen: RecordFilter, ledger: Ledger, before: int | None
+) -> tuple[list[CheckedRecord], int]:
+    """The newest records that a filter selects, one more than a page has, and how many are gone of those it counted.
+
+    Where they are says the copy, as far as it has come, since the database would have to look through all of them.
+    """
+    wanted = PAGE_RECORDS + 1
+    last = None if before is None else before - 1
+    reached = 0 if _by_position(chosen) else context.standing.state.last_seq
+    found: list[CheckedRecord] = []
+    if not reached or not context.standing.complete:
+        stream = ledger.stream(*chosen.conditions(), first=reached + 1, last=last, descending=True, limit=wanted)
+        found = list(stream)
+    if not reached or len(found) >= wanted:
+        return found, 0
+    upto = reached if last is None else min(last, reached)
+    positions = ask(context, Questions.positions, chosen, last=upto, limit=wanted - len(found))
+    there = list(ledger.at(positions))
+    return found + there[::-1], len(set(positions) - {checked.record.seq for checked in there})
+
+
+def _by_position(chosen: RecordFilter) -> bool:
+    """Whether the database finds them without looking at any other."""
+    return set(chosen.to_params()) <= {"seq", "positions"}
 
 
 def record_frame(page: Sequence[CheckedRecord], zone: ZoneInfo) -> pd.DataFrame:
@@ -142,7 +174,7 @@ def _pager(
         st.text(f"{said}, by position, newest first; each was checked as it was read")
         if above or (address.value("before") and not context.standing.complete):
             st.button("Newest", type="tertiary", on_click=address.write, kwargs={"before": None})
-            st.button("Newer", type="tertiary", on_click=_newer, args=(chosen, ledger, first))
+            st.button("Newer", type="tertiary", on_click=_newer, args=(context, chosen, ledger, first))
         if more:
             st.button("Older", type="tertiary", on_click=address.write, kwargs={"before": last})
 
@@ -156,8 +188,13 @@ def _above(context: Context, chosen: RecordFilter, first: int) -> int:
     return ask(context, Questions.totals, newer).records
 
 
-def _newer(chosen: RecordFilter, ledger: Ledger, first: int) -> None:
-    newer = [found.record.seq for found in ledger.stream(*chosen.conditions(), first=first + 1, limit=PAGE_RECORDS + 1)]
+def _newer(context: Context, chosen: RecordFilter, ledger: Ledger, first: int) -> None:
+    wanted = PAGE_RECORDS + 1
+    reached = 0 if _by_position(chosen) else context.standing.state.last_seq
+    newer = ask(context, Questions.positions, chosen, first=first + 1, limit=wanted) if first < reached else []
+    if not reached or not context.standing.complete:
+        above = ledger.stream(*chosen.conditions(), first=max(first, reached) + 1, limit=wanted - len(newer))
+        newer = newer + [found.record.seq for found in above]
     address.write(before=newer[PAGE_RECORDS] if len(newer) > PAGE_RECORDS else None)
 
 

@@ -17,8 +17,7 @@ from flasktrack.access.principal import Principal
 from flasktrack.access.roles import Role
 from flasktrack.errors import UnknownOrganization
 from flasktrack.insight.copy import Copy
-from flasktrack.insight.copy_place import open_copy
-from flasktrack.insight.following import Follower, Standing
+from flasktrack.insight.following import Follower, Standing, follow
 from flasktrack.settings import Settings
 from flasktrack.store.engine import check_schema, open_engine
 from flasktrack.store.organizations import Organization, check_time_zone, list_organizations
@@ -62,7 +61,7 @@ def _open(url: str) -> Engine:
 @st.cache_resource(show_spinner=False)
 def _follower(url: str, analytics_url: str | None) -> Follower:
     """What keeps the copy that all sessions ask."""
-    return Follower(open_copy(_open(url), analytics_url))
+    return follow(_open(url), analytics_url)
 
 
 def current() -> Context:

@@ -14,6 +14,12 @@ _EVERY = 2  # seconds between two looks at the progress
 def draw_standing(context: Context) -> None:
     """Say how far records were taken in for counting, and how many of those failed their check; else nothing."""
     standing = context.standing
+    if standing.instead_of is not None:
+        st.warning(
+            f"{literal(standing.instead_of)} Until FlaskTrack is started again, figures are counted from a private "
+            "copy: look at FLASKTRACK_ANALYTICS_URL and the server that it names.",
+            icon=":material/warning:",
+        )
     if standing.problem is not None:
         st.warning(
             f"Figures count the records up to {standing.state.last_seq:,} alone: {literal(str(standing.problem))}",

@@ -36,6 +36,12 @@ def hex_text(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else display(value)
 
 
+def who(people: int, machines: int) -> str:
+    """`3 people`, `1 machine`, `3 people and 1 machine`: what there is none of is left out."""
+    some = [count(people, "person", "people")] if people or not machines else []
+    return " and ".join([*some, *([count(machines, "machine")] if machines else [])])
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 record`, `12,345 records`."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from flasktrack.core.display import display
-from flasktrack.core.times import in_zone, parse_time
+from flasktrack.core.times import in_zone, parse_time, utc_now
 
 
 def local(text: str, zone: ZoneInfo) -> datetime | None:
@@ -54,12 +54,16 @@ def _with_offset(moment: datetime, precision: str) -> str:
 
 
 def span_words(start: datetime, end: datetime, zone: ZoneInfo) -> str:
-    """`18 to 24 Nov`, `24 Nov` or `24 Nov 09:00 to 25 Nov 10:30`: from a time up to another one, for headers."""
+    """`11-18 to 11-24`, `11-24` or `11-24 09:00 to 11-25 10:30`: from a time up to another one, for headers.
+
+    The year stands before the month where the two differ in it, or it is not the present one.
+    """
     first, last = in_zone(start, zone), in_zone(end, zone)
+    present = in_zone(utc_now(), zone).year
+    day = "%m-%d" if first.year == last.year == present else "%Y-%m-%d"
     if first.time() == last.time() == time():
         last -= timedelta(days=1)
         if first.date() >= last.date():
-            return first.strftime("%-d %b")
-        same = (first.year, first.month) == (last.year, last.month)
-        return f"{first.strftime('%-d' if same else '%-d %b')} to {last.strftime('%-d %b')}"
-    return f"{first.strftime('%-d %b %H:%M')} to {last.strftime('%-d %b %H:%M')}"
+            return first.strftime(day)
+        return f"{first.strftime(day)} to {last.strftime(day)}"
+    return f"{first.strftime(f'{day} %H:%M')} to {last.strftime(f'{day} %H:%M')}"

@@ -20,7 +20,7 @@ from flasktrack.ui.loaders import ask
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_table import records
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count
+from flasktrack.ui.text import count, who
 from flasktrack.ui.times import minutes
 
 _MOST = 200
@@ -80,15 +80,9 @@ def _compare(chosen: RecordFilter, actor: pd.Series, everybody: pd.DataFrame) ->
 
 
 def _all(context: Context, chosen: RecordFilter, found: pd.DataFrame) -> None:
-    line = st.container()
     words = (address.value("find") or "").strip()
-    _search(words)
     listed = found[_named(found, words)] if words else found
-    line.text(_sentence(found, listed, words))
-    if listed.empty:
-        st.info("No actor is called so. Try fewer words, or clear the search.", icon=":material/info:")
-    else:
-        _table(context, chosen, words, listed.head(_MOST))
+    st.text(_sentence(found, listed, words))
     over_time, hours = st.columns([3, 2])
     with over_time:
         draw_over_time(
@@ -96,6 +90,11 @@ def _all(context: Context, chosen: RecordFilter, found: pd.DataFrame) -> None:
         )
     with hours:
         draw_week(context, chosen)
+    _search(words)
+    if listed.empty:
+        st.info("No actor is called so. Try fewer words, or clear the search.", icon=":material/info:")
+    else:
+        _table(context, chosen, words, listed.head(_MOST))
     actions, entity_types = st.columns(2)
     with actions:
         draw_counts(context, chosen, "action", "Actions")
@@ -111,8 +110,7 @@ def _sentence(found: pd.DataFrame, listed: pd.DataFrame, words: str) -> str:
     total = int(found["records"].sum())
     busiest = found.iloc[0]
     people = int((found["actor_type"] == "user").sum())
-    actors = f"{count(people, 'person', 'people')} and {count(len(found) - people, 'machine')}"
-    said = f"{actors} acted {count(total, 'time')}"
+    said = f"{who(people, len(found) - people)} acted {count(total, 'time')}"
     if len(found) > 1:
         said += f"; the busiest, {actor_title(busiest)}, {count(int(busiest['records']), 'time')}"
         said += f" ({busiest['records'] / total:.0%})"

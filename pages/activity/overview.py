@@ -21,7 +21,7 @@ from flasktrack.ui.page import open_page
 from flasktrack.ui.record_table import records
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.session import Context
-from flasktrack.ui.text import count
+from flasktrack.ui.text import count, who
 from flasktrack.ui.theme import STATUS
 from flasktrack.ui.verdict import chain_verdict
 
@@ -58,29 +58,22 @@ def main() -> None:
 
 
 def _happened(context: Context, chosen: RecordFilter, totals: Totals, compared: Periods | None) -> str:
-    """What happened lately, in a sentence."""
+    """What happened, in the numbers of the figures below, and how much of it lately."""
+    acted = f"{who(totals.people, totals.machines)} acted {count(totals.records, 'time')}"
     if compared is None:
-        return f"{_acted(totals)}."
+        return f"{acted}."
     now, before = totals_of(context, chosen, compared)
-    if compared.days is None:
-        when, former = "In this period", "the period before"
-    else:
-        recent = compared.end > datetime.now(UTC)
-        last = in_zone(totals.last_occurred or compared.end, context.zone)
-        when = f"In the last {compared.days} days" if recent else f"In the {compared.days} days up to {last.date()}"
-        former = f"the {compared.days} days before"
+    former = "the period before" if compared.days is None else f"the {compared.days} days before"
     changed = change_words(now.records, before.records)
     beside = f"{changed} as in {former}" if changed.endswith("many") else f"{changed} against {former}"
     if not before.records:
         beside = f"none in {former}"
-    failed = f"; {count(now.not_successful, 'act')} failed or {'was' if now.not_successful == 1 else 'were'} denied"
-    return f"{when}, {_acted(now)} ({beside}){failed if now.not_successful else ''}."
-
-
-def _acted(totals: Totals) -> str:
-    people = count(totals.people, "person", "people") if totals.people or not totals.machines else ""
-    machines = count(totals.machines, "machine") if totals.machines else ""
-    return f"{' and '.join(filter(None, (people, machines)))} acted {count(totals.records, 'time')}"
+    if compared.days is None:
+        return f"In this period, {acted} ({beside})."
+    recent = compared.end > datetime.now(UTC)
+    last = in_zone(totals.last_occurred or compared.end, context.zone)
+    lately = f"in the last {compared.days} days" if recent else f"in the {compared.days} days up to {last.date()}"
+    return f"{acted}, {now.records:,} of them {lately} ({beside})."
 
 
 def _chain(context: Context) -> str:

@@ -14,9 +14,9 @@ from flasktrack.settings import Settings
 from flasktrack.store.verifications import FULL, INCREMENTAL, RANGE, VERIFIED, Verification, list_verifications
 from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.ui import address
-from flasktrack.ui.charts import clickable_table, draw_figure, table_height
+from flasktrack.ui.charts import Numbers, clickable_table, draw_figure, table_height
 from flasktrack.ui.checkpoint_table import draw_checkpoints
-from flasktrack.ui.coverage import coverage
+from flasktrack.ui.coverage import coverage, stretches
 from flasktrack.ui.findings import MOST_FINDINGS, draw_findings
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_detail import record_detail
@@ -128,7 +128,11 @@ def _never(size: int) -> str:
 
 def _where(shown: Verification, size: int) -> None:
     figure = coverage(shown, size, shown.findings[:MOST_FINDINGS], dark=is_dark())
-    draw_figure(figure, f"coverage_{shown.id}_{size}", "Findings by position", _open)
+    rows = [(one.first, one.last, one.name) for one in stretches(shown, size, shown.findings)]
+    rows += [(one.seq, one.seq_end, f"{one.severity}: {one.code}") for one in shown.findings[:MOST_FINDINGS]]
+    frame = pd.DataFrame(rows, columns=["From position", "To position", "What is there"])
+    numbers = Numbers("coverage", frame, [[first] for first, _, _ in rows])
+    draw_figure(figure, f"coverage_{shown.id}_{size}", "Findings by position", _open, numbers)
 
 
 def _open(data: list[int | None]) -> None:

@@ -18,7 +18,7 @@ from flasktrack.insight.copy import Copy, CopyState
 from flasktrack.insight.copy_place import default_place, open_copy
 from flasktrack.insight.copy_tables import SUMS, UNRELIABLE, copied, record, related
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.following import Follower
+from flasktrack.insight.following import Follower, follow
 from flasktrack.insight.quarter_hours import quarter_hour
 from flasktrack.insight.questions import Questions
 from flasktrack.store.engine import initialize, open_engine, writing
@@ -209,6 +209,20 @@ def test_what_stops_it_is_told(copied_lab: Copy, monkeypatch: pytest.MonkeyPatch
     follower.keep_up(LAB)
     follower._running[LAB].join()
     assert str(follower.keep_up(LAB).problem) == "The disk is full."
+
+
+def test_a_server_that_is_down_or_goes_down_is_told_and_a_private_copy_counts(
+    copied_lab: Copy, postgresql_url: str
+) -> None:
+    nobody_there = "postgresql://nobody@127.0.0.1:1/none"
+    assert follow(copied_lab.source, nobody_there).keep_up(LAB).state.records == SIZE
+    follower = follow(copied_lab.source, postgresql_url)
+    assert follower.keep_up(LAB).instead_of is None
+    follower.copy.engine.dispose()
+    follower.copy.engine = open_engine(nobody_there)
+    standing = follower.keep_up(LAB)
+    assert standing.instead_of == "The database can't be reached."
+    assert (standing.complete, follower.copy.engine.dialect.name) == (True, "duckdb")
 
 
 # Erasures

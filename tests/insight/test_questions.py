@@ -130,20 +130,20 @@ def test_over_time_by_each_column(copy: Copy, chosen: RecordFilter, by: By) -> N
         assert table(frame) == over_time(selected(organization_id, chosen), BERLIN, by, "week")
 
 
-@pytest.mark.parametrize("zone_name", ZONES)
-def test_hours_of_the_week(copy: Copy, zone_name: str) -> None:
-    zone = ZoneInfo(zone_name)
-    counted: Counter[tuple[int, int]] = Counter()
-    for row in ROWS[HERE]:
-        local = row.moment.astimezone(zone)
-        counted[local.weekday(), local.hour] += 1
-    frame = Questions(copy, machine_scope(HERE)).hours(ALL, zone)
-    assert list(frame.columns) == ["weekday", "hour", "records"]
-    assert table(frame) == [(*key, number) for key, number in sorted(counted.items())]
-    assert table(Questions(copy, machine_scope(HERE)).hours(NONE, zone)) == []
-
-
 # Lists
+
+
+@pytest.mark.parametrize("chosen", FILTERS, ids=FILTER_NAMES)
+def test_positions_from_either_end(copy: Copy, chosen: RecordFilter) -> None:
+    for organization_id in ORGANIZATIONS:
+        ask = Questions(copy, machine_scope(organization_id))
+        everything = ask.positions(chosen, first=1, limit=10_000)
+        assert len(everything) == len(selected(organization_id, chosen))
+        assert everything == sorted(everything)
+        assert ask.positions(chosen, limit=10_000) == everything[::-1]
+        if len(everything) > 3:
+            assert ask.positions(chosen, last=everything[-2], limit=2) == everything[-2:-4:-1]
+            assert ask.positions(chosen, first=everything[1], limit=2) == everything[1:3]
 
 
 def counts(rows: list[Row], *columns: str) -> list[tuple[Any, ...]]:
@@ -289,8 +289,6 @@ ASKED: dict[str, Callable[[Questions], Any]] = {
     "hourly": lambda questions: questions.over_time(ALL, BERLIN, "action", "hour"),
     "monthly": lambda questions: questions.over_time(ALL, BERLIN, "kind", "month"),
     "no time": lambda questions: questions.over_time(NONE, BERLIN, "kind", "month"),
-    "hours": lambda questions: questions.hours(ALL, BERLIN),
-    "no hours": lambda questions: questions.hours(NONE, BERLIN),
     "counts": lambda questions: questions.counts(ALL, "actor_role", "reason"),
     "actors": lambda questions: questions.actors(ALL),
     "no actors": lambda questions: questions.actors(NONE),
@@ -335,7 +333,6 @@ def test_the_ends_of_the_calendar_are_counted_everywhere_but_on_the_clock(engine
         for step in STEPS:
             starts = list(questions.over_time(ALL, zone, "outcome", step)["start"])
             assert [start.year for start in starts] == [1, 9999]
-        assert questions.hours(ALL, zone)["records"].sum() == 2
 
 
 # Altered times
@@ -361,7 +358,6 @@ def check_that_only_the_clock_skips(questions: Questions, records: int, on_the_c
     for zone in (BERLIN, ZoneInfo("America/Los_Angeles")):
         for step in STEPS:
             assert questions.over_time(ALL, zone, "kind", step)["records"].sum() == on_the_clock
-        assert questions.hours(ALL, zone)["records"].sum() == on_the_clock
 
 
 NO_TIMES = (

@@ -251,5 +251,5 @@ def test_text_and_marks_stand_out(colours: object) -> None:
 
 def test_nothing_to_draw_is_drawn_empty() -> None:
     assert len(ranking([], "Nothing", dark=False).data[0].x) == 0
-    assert len(timeline([], "UTC", dark=False).data[0].x) == 0
+    assert len(timeline([], "UTC", dark=False).data) == 0
     assert sum(len(trace.x) for trace in over_time(frame(), "day", "UTC", dark=True).data) == 0

@@ -140,7 +140,8 @@ def test_the_first_line_says_what_happened_lately_and_whether_the_chain_is_intac
     former = RecordFilter(occurred_from=midnight - timedelta(days=13), occurred_to=midnight - timedelta(days=6))
     now, before = (ledger.count(*chosen.conditions()) for chosen in (week, former))
     line = next(line for line in open_app(lab_url, org=HERE).text.splitlines() if "acted" in line)
-    assert f"acted {now:,} times ({now / before - 1:+.0%} against the 7 days before)" in line
+    assert f"acted {ledger.count():,} times, {now:,} of them in the " in line
+    assert f"({now / before - 1:+.0%} against the 7 days before)" in line
     assert line.endswith("The recorded history is intact.")
 
 

@@ -10,7 +10,8 @@ import pytest
 from flasktrack.insight import following
 from flasktrack.insight.copy import Copy
 from flasktrack.store.engine import open_engine
-from tests.adversary import alter_record
+from tests.adversary import alter_record, delete_records
+from tests.store.samples import event, record
 from tests.ui.app import OpenApp
 
 
@@ -50,3 +51,31 @@ def test_a_page_says_how_many_of_the_counted_records_failed(open_app: OpenApp, s
     app = open_app(small_url, org="small-lab")
     assert "1 record of the" in app.text
     assert "failed the check when taken in" in app.text
+
+
+def test_while_the_copy_is_behind_the_records_page_lists_what_it_has_and_what_is_above(
+    open_app: OpenApp, small_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_app(small_url, "records", org="small-lab", action="update")
+    before = [int(seq) for seq in app.table("records_")["seq"]]
+    engine = open_engine(small_url)
+    record(engine, *(event(number, action="update") for number in (21, 22)), organization="small-lab")
+    monkeypatch.setattr(Copy, "take_in", lambda copy, organization_id, *_: copy.state(organization_id))
+    app.run()
+    assert [int(seq) for seq in app.table("records_")["seq"]] == [12, 11, *before]
+    monkeypatch.undo()
+    delete_records(engine, "small-lab", 7)
+    engine.dispose()
+    later = open_app(small_url, "records", org="small-lab", action="update")
+    assert 7 not in [int(seq) for seq in later.table("records_")["seq"]]
+    assert "1 record that met the filter when taken in is not in the database any more" in later.text
+
+
+def test_an_analytics_server_that_is_down_is_told_and_every_page_works(
+    open_app: OpenApp, small_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASKTRACK_ANALYTICS_URL", "postgresql://nobody@127.0.0.1:1/none")
+    app = open_app(small_url, org="small-lab")
+    assert "can't be reached" in app.text
+    assert "counted from a private copy" in app.text.replace("\\", "")
+    assert app.counted == 10
