@@ -8,6 +8,8 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -43,10 +45,11 @@ PATIENCE = 20
 
 
 class Served(NamedTuple):
-    """The ports of http and https."""
+    """The ports of http and https, and where nginx looks for the HTTP interface."""
 
     http: int
     https: int
+    interface: int
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,7 @@ def served(made_sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         add_account(connection, "anna", "Anna Berg", hash_password(PASSWORD))
     add_member(engine, machine_scope(NORTHWIND), "user:anna", "Anna Berg", {Role.QA_LEAD}, reason="Head of QA")
     engine.dispose()
-    ports = Served(free_port(), free_port())
+    ports = Served(free_port(), free_port(), free_port())
     address = f"https://{NAME}:{ports.https}"
     environment = {
         "FLASKTRACK_DATABASE_URL": f"sqlite:///{database}",
@@ -75,7 +78,9 @@ def served(made_sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     }
     with running_app(environment, free_port()) as app:
         configuration = _configuration(folder, ports, int(app.address.rpartition(":")[2]))
-        with _running(nginx, configuration, ports):
+        serve = ["serve", "--port", str(ports.interface), "--behind-proxy", "127.0.0.1"]
+        programs = [nginx, "-c", str(configuration), "-e", str(folder / "error.log")], _flasktrack(database, serve)
+        with _running(programs[0], ports.https), _running(programs[1], ports.interface):
             yield ports
 
 
@@ -86,6 +91,7 @@ def _configuration(folder: Path, ports: Served, upstream: int) -> Path:
         ("listen 80;", f"listen 127.0.0.1:{ports.http};"),
         ("listen 443 ", f"listen 127.0.0.1:{ports.https} "),
         ("server 127.0.0.1:8501;", f"server 127.0.0.1:{upstream};"),
+        ("http://127.0.0.1:8700;", f"http://127.0.0.1:{ports.interface};"),
         ("/etc/ssl/flasktrack/", f"{folder}/"),
         ("/var/log/nginx/", f"{folder}/"),
         (f"https://{NAME}$request_uri", f"https://{NAME}:{ports.https}$request_uri"),
@@ -128,24 +134,29 @@ def _make_certificate(folder: Path) -> None:
     (folder / "privkey.pem").write_bytes(key.private_bytes(*private))
 
 
+def _flasktrack(database: Path, arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "flasktrack", "--database", f"sqlite:///{database}", *arguments]
+
+
 @contextmanager
-def _running(nginx: str, configuration: Path, ports: Served) -> Iterator[None]:
-    log = configuration.with_name("output.log")
-    with log.open("w") as output:
-        process = subprocess.Popen([nginx, "-c", configuration, "-e", log], stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while process.poll() is None and time.monotonic() < deadline:
-            with closing(socket.socket()) as probe:
-                if probe.connect_ex(("127.0.0.1", ports.https)) == 0:
-                    break
-            time.sleep(0.05)
-        else:
-            pytest.fail(f"nginx did not start:\n{log.read_text()}")
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
+def _running(command: list[str], port: int) -> Iterator[None]:
+    """A program, from when it listens to a port until the block ends."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, cwd=HOME, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while process.poll() is None and time.monotonic() < deadline:
+                with closing(socket.socket()) as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.05)
+            else:
+                output.seek(0)
+                pytest.fail(f"{command[0]} did not start:\n{output.read()}")
+            yield
+        finally:
+            process.terminate()
+            process.wait(10)
 
 
 class _Secure(HTTPSConnection):
@@ -177,6 +188,11 @@ def test_nginx_answers_by_tls_under_the_apps_name_alone(served: Served) -> None:
         assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
         assert answer.headers["X-Frame-Options"] == "DENY"
         assert not re.search(r"[0-9]", answer.headers["Server"])
+    with closing(_Secure(served.https, NAME)) as secure:
+        secure.request("GET", "/v1/records", headers={"Host": f"{NAME}:{served.https}"})
+        answer = secure.getresponse()
+        assert answer.status == 401, "the HTTP interface asks for a key"
+        assert answer.headers["Content-Type"].startswith("application/problem+json")
     for name in ("evil.example", None):
         with closing(_Secure(served.https, name)) as secure, pytest.raises(ssl.SSLError):
             secure.connect()
