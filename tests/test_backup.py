@@ -14,6 +14,7 @@ from sqlalchemy import Engine, make_url
 
 from flasktrack.seal.sealing import seal
 from flasktrack.store.engine import initialize, open_database, sqlite_file
+from flasktrack.store.roles import OWNER
 from flasktrack.store.row_security import of_organization
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
@@ -26,8 +27,11 @@ Restore = Callable[[], Engine]
 
 
 @pytest.fixture
-def back_up(engine: Engine, tmp_path: Path) -> Iterator[Callable[[str], Restore]]:
-    """Back the database up under a name; what is given back restores it, to an engine of its own."""
+def back_up(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Restore]]:
+    """Back the database up under a name; what is given back restores it, to an engine of its own.
+
+    PostgreSQL's is backed up by a member of the owner's role, and restored by a superuser.
+    """
     restored: list[Engine] = []
     made: list[str] = []
     file = sqlite_file(engine)
@@ -45,7 +49,8 @@ def back_up(engine: Engine, tmp_path: Path) -> Iterator[Callable[[str], Restore]
 
     def postgresql(name: str) -> Restore:
         dump = tmp_path / f"{name}.dump"
-        run("pg_dump", "--format=custom", f"--file={dump}", libpq(engine.url.database))
+        member = make_url(request.getfixturevalue("url_of_role")(OWNER)).set(drivername="postgresql")
+        run("pg_dump", "--format=custom", f"--file={dump}", member.render_as_string(False))
 
         def restore() -> Engine:
             database = f"{engine.url.database}_{name}"
