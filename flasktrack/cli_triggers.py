@@ -100,7 +100,7 @@ def _line(one: Installed) -> str:
     hidden = [
         f"{word} {', '.join(names)}" for word, names in (("masks", how.mask), ("leaves out", how.exclude)) if names
     ]
-    state = "" if one.sound else "; it is switched off, or not as FlaskTrack made it"
+    state = "" if one.sound else "; it is switched off, or not as this version makes it: install it again"
     return (
         "; ".join([f"{one.table}: {how.entity_type} by {', '.join(how.key)}, in {how.organization_id}", *hidden])
         + state

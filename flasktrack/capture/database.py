@@ -101,11 +101,12 @@ def install_trigger(connection: Connection, table: str, how: Captured, *, actor:
     home = connection.execute(text(_HOME)).one()
     quote = connection.dialect.identifier_preparer.quote
     schema, owner = quote(home.schema), quote(home.owner)
-    if not _functions_are_ours(connection):
-        _run(connection, _script().replace("@schema@", schema))
-        for name in _functions():
-            _run(connection, f"ALTER FUNCTION {schema}.{name} OWNER TO {owner}")
-            _run(connection, f"REVOKE ALL ON FUNCTION {schema}.{name} FROM PUBLIC")
+    made = "" if _functions_are_ours(connection) else _script().replace("@schema@", schema)
+    owned = (  # also where the functions are older than the tables' owner
+        f"ALTER FUNCTION {schema}.{name} OWNER TO {owner}; REVOKE ALL ON FUNCTION {schema}.{name} FROM PUBLIC;"
+        for name in _functions()
+    )
+    _run(connection, "\n".join((made, *owned)))
     for kind, privilege, name in (("SCHEMA", "USAGE", quote(found.schema)), ("TABLE", "SELECT", found.name)):
         _run(connection, f"GRANT {privilege} ON {kind} {name} TO {owner}")
     _drop(connection, found.name)

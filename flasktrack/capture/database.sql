@@ -147,8 +147,13 @@ END $$;
 -- A row as a section's body; columns that are left out, or masked, by name.
 CREATE OR REPLACE FUNCTION @schema@.flasktrack_snapshot(relation oid, contents json, excluded text[], masked text[])
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT '{' || coalesce(string_agg(to_json(attname)::text || ':' || CASE WHEN attname::text = ANY (masked)
-            THEN '"[masked]"' ELSE @schema@.flasktrack_form(atttypid, value) END,
+    SELECT '{' || coalesce(string_agg(to_json(attname)::text || ':' || CASE
+            WHEN attname::text = ANY (masked) THEN '"[masked]"'
+            -- What row_to_json writes in the form of a snapshot already.
+            WHEN atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'uuid'::regtype, 'date'::regtype,
+                'bool'::regtype, 'int2'::regtype, 'int4'::regtype) THEN value::text
+            WHEN atttypid = 'int8'::regtype AND length(value::text) < 16 THEN value::text
+            ELSE @schema@.flasktrack_form(atttypid, value) END,
         ',' ORDER BY attname::text COLLATE "C"), '') || '}'
     FROM json_each(contents) JOIN pg_attribute ON attname = key AND attrelid = relation AND attnum > 0
     WHERE attname::text <> ALL (excluded)
@@ -223,17 +228,19 @@ DECLARE
     before_salt bytea;
     after_salt bytea;
     context_salt bytea;
+    own boolean;  -- whether the newest record was written in this transaction
 BEGIN
-    UPDATE @schema@.chain_head SET size = size WHERE organization_id = r.organization_id
-        RETURNING size, hash INTO head;
+    SELECT size, hash INTO head FROM @schema@.chain_head WHERE organization_id = r.organization_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'FlaskTrack: there is no organization %, so nothing can be recorded', r.organization_id;
     END IF;
     SELECT * INTO newest FROM @schema@.audit_record WHERE organization_id = r.organization_id ORDER BY seq DESC LIMIT 1;
+    own := (SELECT xmin = pg_current_xact_id()::xid FROM @schema@.audit_record
+        WHERE organization_id = r.organization_id AND seq = newest.seq);
     IF newest.seq IS NULL THEN
         newest.seq := 0;
         newest.hash := decode(repeat('00', 32), 'hex');
-    ELSIF @schema@.flasktrack_hash(newest) IS DISTINCT FROM newest.hash THEN
+    ELSIF NOT own AND @schema@.flasktrack_hash(newest) IS DISTINCT FROM newest.hash THEN
         RAISE EXCEPTION 'FlaskTrack: the newest record of % does not give its hash, so nothing can be appended',
             r.organization_id USING HINT = 'Somebody altered the database: run a verification.';
     END IF;
@@ -278,22 +285,35 @@ BEGIN
     UPDATE @schema@.chain_head SET size = r.seq, hash = r.hash WHERE organization_id = r.organization_id;
 END $$;
 
--- Whether the application has recorded, in this very transaction, that the entity is what it is now.
+-- The first act on the entity that this very transaction recorded; null where it recorded none.
+CREATE OR REPLACE FUNCTION @schema@.flasktrack_recorded_since(organization text, kind text, entity text)
+RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found record;
+    first bigint;
+BEGIN
+    FOR found IN
+        SELECT entity_seq, xmin = pg_current_xact_id()::xid AS own FROM @schema@.audit_record
+        WHERE organization_id = organization AND entity_type = kind AND entity_id = entity ORDER BY entity_seq DESC
+    LOOP
+        EXIT WHEN NOT found.own;
+        first := found.entity_seq;
+    END LOOP;
+    RETURN first;
+END $$;
+
+-- Whether one of the acts from `since` on, of somebody else's, says that the entity is what it is now.
 CREATE OR REPLACE FUNCTION @schema@.flasktrack_is_recorded(
-    organization text, kind text, entity text, by_whom text, state text
+    organization text, kind text, entity text, by_whom text, since bigint, state text
 ) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    transaction text := mod(pg_current_xact_id()::text::numeric, 4294967296);
     found record;
 BEGIN
     FOR found IN
-        SELECT a.xmin::text AS written_by, a.actor_type, a.actor_id, p.before, p.after
-        FROM @schema@.audit_record a JOIN @schema@.audit_payload p USING (organization_id, seq)
+        SELECT p.before, p.after FROM @schema@.audit_record a JOIN @schema@.audit_payload p USING (organization_id, seq)
         WHERE a.organization_id = organization AND a.entity_type = kind AND a.entity_id = entity
-        ORDER BY a.entity_seq DESC
+            AND a.entity_seq >= since AND (a.actor_type, a.actor_id) <> ('user', by_whom)
     LOOP
-        EXIT WHEN found.written_by <> transaction;
-        CONTINUE WHEN found.actor_type = 'user' AND found.actor_id = by_whom;
         IF state IS NULL THEN
             IF found.after IS NULL AND found.before IS NOT NULL THEN
                 RETURN true;
@@ -347,6 +367,7 @@ DECLARE
     after text := @schema@.flasktrack_snapshot(relation, new_row, excluded, masked);
     hidden text[];
     now_there json;
+    since bigint;
     renamed text;
     links json;
 BEGIN
@@ -369,10 +390,13 @@ BEGIN
     r.actor_id := 'postgresql:' || session_user;
     r.actor_name := session_user;
     IF operation <> 'TRUNCATE' THEN
+        since := @schema@.flasktrack_recorded_since(r.organization_id, r.entity_type, r.entity_id);
+    END IF;
+    IF since IS NOT NULL THEN
         EXECUTE format('SELECT row_to_json(t) FROM %s AS t WHERE %s', relation, (SELECT string_agg(
                 format('t.%I = %L', name, coalesce(new_row, old_row) ->> name), ' AND ') FROM unnest(keys) AS name))
             INTO now_there;
-        IF @schema@.flasktrack_is_recorded(r.organization_id, r.entity_type, r.entity_id, r.actor_id,
+        IF @schema@.flasktrack_is_recorded(r.organization_id, r.entity_type, r.entity_id, r.actor_id, since,
             CASE WHEN now_there IS NOT NULL
                 THEN @schema@.flasktrack_snapshot(relation, now_there, excluded, masked) END) THEN
             RETURN;
@@ -387,24 +411,26 @@ BEGIN
         UNION SELECT r.entity_type, renamed WHERE renamed <> r.entity_id
         ORDER BY 1, 2 LIMIT 100
     ) AS several);
-    PERFORM @schema@.flasktrack_append(r, before, after, @schema@.flasktrack_json(json_strip_nulls(json_build_object(
-        'source', 'database trigger',
-        'table', relation::text,
-        'operation', lower(operation),
-        'application_name', nullif(current_setting('application_name'), ''),
-        'role', nullif(current_setting('role'), 'none'),
-        'ip', host(inet_client_addr()),
-        'backend_pid', pg_backend_pid(),
-        'transaction', pg_current_xact_id()::text,
-        'transaction_began', @schema@.flasktrack_time(now()),
-        'masked_changes', CASE WHEN hidden <> '{}' THEN to_json(hidden) END
-    ))), links);
+    PERFORM @schema@.flasktrack_append(r, before, after, '{' || concat_ws(',',  -- by key
+        '"application_name":' || to_json(nullif(current_setting('application_name'), ''))::text,
+        '"backend_pid":' || pg_backend_pid(),
+        '"ip":' || to_json(host(inet_client_addr()))::text,
+        '"masked_changes":[' || (SELECT nullif(string_agg(to_json(name)::text, ',' ORDER BY place), '')
+            FROM unnest(hidden) WITH ORDINALITY AS h (name, place)) || ']',
+        '"operation":' || to_json(lower(operation))::text,
+        '"role":' || to_json(nullif(current_setting('role'), 'none'))::text,
+        '"source":"database trigger"',
+        '"table":' || to_json(relation::text)::text,
+        '"transaction":' || to_json(pg_current_xact_id()::text)::text,
+        '"transaction_began":' || to_json(@schema@.flasktrack_time(now()))::text
+    ) || '}', links);
 END $$;
 
--- The trigger. Its argument: {organization_id, entity_type, key, name, exclude, mask}; the last four are columns.
+-- The trigger. Plans are made once a session, when a table may still be empty: never to read all of a chain.
+-- Its argument: {organization_id, entity_type, key, name, exclude, mask}; the last four are columns.
 CREATE OR REPLACE FUNCTION @schema@.flasktrack_capture() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, @schema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'postgres'
-SET bytea_output = 'hex' SET extra_float_digits = 1 AS $$
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     contents json;
 BEGIN

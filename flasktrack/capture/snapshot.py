@@ -42,12 +42,15 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.dialects.postgresql.ranges import MultiRange
+
 from flasktrack.core.times import format_time
 
 MASKED = "[masked]"
 MAX_BINARY = 1024
 
-_AS_TEXT = (UUID, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
+_AS_TEXT = (Range, UUID, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 _DAY = timedelta(days=1)
 
 
@@ -74,6 +77,8 @@ def json_form(value: Any) -> Any:
         return json_form(value.name)
     if isinstance(value, Mapping):
         return {str(key): json_form(item) for key, item in value.items()}
+    if isinstance(value, MultiRange):
+        return f"{{{','.join(map(str, value))}}}"
     if isinstance(value, (list, tuple)):
         return [json_form(item) for item in value]
     if isinstance(value, (set, frozenset)):

@@ -18,6 +18,7 @@ from flasktrack.capture.context import acting
 from flasktrack.capture.database import Captured, find_trigger, install_trigger, list_triggers
 from flasktrack.capture.recorder import capture
 from flasktrack.cli import main
+from flasktrack.core.body import encode_body
 from flasktrack.errors import CaptureRefused, UnknownOrganization
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
@@ -127,6 +128,9 @@ def test_a_change_by_psql_is_a_record_of_the_database_user(lab: Lab, psql: Calla
     said = context(changed)
     assert (said["application_name"], said["table"], said["operation"]) == ("psql", "sample", "update")
     assert said["masked_changes"] == ["token"]
+    for checked in new(lab):
+        for section in (checked.before, checked.after, checked.context):
+            assert section is None or section.body == encode_body("", json.loads(section.body))
 
 
 def test_what_is_undone_is_no_record_and_nothing_of_a_record_is_left(

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.dialects.postgresql.ranges import MultiRange
 
 from flasktrack.capture.snapshot import entity_id, json_form
 from flasktrack.core.body import encode_body
@@ -39,6 +41,9 @@ class Code(str):
         (Decimal("1E+3"), "1000"),
         (Decimal("1E-7"), "0.0000001"),
         (Decimal("NaN"), "NaN"),
+        (Range(1, 10), "[1,10)"),
+        (Range(date(2026, 1, 1), None, bounds="()"), "(2026-01-01,)"),
+        (MultiRange([Range(1, 3), Range(5, 9)]), "{[1,3),[5,9)}"),
         (date(2026, 11, 24), "2026-11-24"),
         (time(5, 6), "05:06:00.000000"),
         (datetime(2026, 11, 24, 5, 6, 7), "2026-11-24T05:06:07.000000"),  # noqa: DTZ001
