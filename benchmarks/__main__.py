@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def _table(plan: tuple[Group, ...], folder: Path) -> Iterator[str]:
-    yield f"Measured on {_machine()}.\n\n"
+    yield f"Measured on {machine()}.\n\n"
     yield "| | records | seconds | records/s | peak memory |\n"
     yield "| --- | ---: | ---: | ---: | ---: |\n"
     total = sum(group.rounds * len(group.rows) for group in plan)
@@ -186,7 +186,8 @@ def _better(one: Result | None, other: Result) -> Result:
     return Result(min(one.seconds, other.seconds), max(one.peak, other.peak))
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What is measured on, in a few words."""
     model = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} cores ({model or platform.machine()}), {platform.system()}, Python {platform.python_version()}"

@@ -18,6 +18,7 @@ from flasktrack.errors import ServeError
 from flasktrack.http_api.app import create_app
 
 KEEP_ALIVE_SECONDS = 20
+BACKLOG = 512
 STOP_SECONDS = 30
 """For requests that are being dealt with when the service is told to stop."""
 
@@ -101,8 +102,18 @@ def _check(tls: Tls) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise ServeError(f"{port} can't be a port.", "Give --port 8700, say.")
+    listening = None
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=512)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )[0]
+        # The protocol is named: asyncio switches Nagle's delay (40 ms for an answer) off only where it knows it.
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        return listening
     except OSError as problem:
+        if listening is not None:
+            listening.close()
         raise ServeError(f"FlaskTrack can't listen at {host}:{port} ({problem}).", "Give another --port.") from None

@@ -25,7 +25,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Engine, Row, Select, and_, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, and_, bindparam, insert, select, update
 
 from flasktrack.core.body import check_characters, encode_body
 from flasktrack.core.record import Record
@@ -222,15 +222,14 @@ def find_api_key(connection: Connection, organization_id: str, key_id: str, *, l
     """An organization's key of that id, as its row says; `lock` keeps others from changing it meanwhile."""
     if not _ID.fullmatch(key_id):  # it may be text that no database takes
         return None
-    mine = _select().where(_row.id == key_id, _row.organization_id == organization_id)
-    row = connection.execute(mine.with_for_update(of=api_key) if lock else mine).first()
-    return None if row is None else _key(row)
+    row = connection.execute(_BY_ID.with_for_update(of=api_key) if lock else _BY_ID, {"key_id": key_id}).first()
+    return None if row is None or row.organization_id != organization_id else _key(row)
 
 
 def find_by_token(connection: Connection, token: str) -> ApiKey | None:
     """The key that a token is of, whatever has become of it; None for any other text."""
     match = _TOKEN.fullmatch(token)
-    row = None if match is None else connection.execute(_select().where(_row.id == match[1])).first()
+    row = None if match is None else connection.execute(_BY_ID, {"key_id": match[1]}).first()
     if row is None or not isinstance(row.secret_hash, bytes):
         return None
     return _key(row) if secrets.compare_digest(row.secret_hash, token_hash(token)) else None
@@ -336,6 +335,9 @@ def _select() -> Select[Any]:
         service_account.c.organization_id == _row.organization_id, service_account.c.id == _row.service_account_id
     )
     return select(api_key, service_account.c.name.label("account_name")).outerjoin_from(api_key, service_account, owner)
+
+
+_BY_ID = _select().where(_row.id == bindparam("key_id"))
 
 
 def _key(row: Row[Any]) -> ApiKey:

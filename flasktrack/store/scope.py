@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
@@ -118,6 +119,7 @@ def machine_scoped(organization_id: str, *columns: Any) -> Select[Any]:
     return scoped(machine_scope(organization_id), *columns)
 
 
+@cache  # building it takes longer than a database takes to answer it
 def previous_hash() -> ColumnElement[bytes]:
     """A column beside audit_record's: the hash of the record before, of the same organization; null where absent.
 
@@ -133,6 +135,7 @@ def previous_hash() -> ColumnElement[bytes]:
     return func.coalesce(linked.scalar_subquery(), hash_.scalar_subquery())
 
 
+@cache
 def records_here() -> ScalarSelect[int]:
     """A column beside audit_record's: how many records stand at its position; 1 unless the primary key was dropped."""
     here = audit_record.alias("here")

@@ -32,7 +32,9 @@ def serving_asgi(app: Any, lifespan: Literal["on", "off"] = "off") -> Iterator[i
     """The port of an ASGI application that runs meanwhile."""
     config = uvicorn.Config(app, log_level="error", lifespan=lifespan, proxy_headers=False, ws="none")
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:  # named, so that asyncio sends without delay
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
