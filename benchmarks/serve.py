@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from benchmarks.__main__ import ROOT, machine
+from benchmarks.__main__ import machine
+from benchmarks.apart import ROOT
 from benchmarks.events import make_events
 from flasktrack.core.record import Event
 from flasktrack.core.times import format_time
