@@ -99,15 +99,14 @@ def install_trigger(connection: Connection, table: str, how: Captured, *, actor:
     installed = _installed(connection, found.oid)
     before = None if installed is None else installed.how
     home = connection.execute(text(_HOME)).one()
-    quote = connection.dialect.identifier_preparer.quote
-    schema, owner = quote(home.schema), quote(home.owner)
+    schema, owner = _quoted(home.schema), _quoted(home.owner)
     made = "" if _functions_are_ours(connection) else _script().replace("@schema@", schema)
     owned = (  # also where the functions are older than the tables' owner
         f"ALTER FUNCTION {schema}.{name} OWNER TO {owner}; REVOKE ALL ON FUNCTION {schema}.{name} FROM PUBLIC;"
         for name in _functions()
     )
     _run(connection, "\n".join((made, *owned)))
-    for kind, privilege, name in (("SCHEMA", "USAGE", quote(found.schema)), ("TABLE", "SELECT", found.name)):
+    for kind, privilege, name in (("SCHEMA", "USAGE", _quoted(found.schema)), ("TABLE", "SELECT", found.name)):
         _run(connection, f"GRANT {privilege} ON {kind} {name} TO {owner}")
     _drop(connection, found.name)
     argument = json.dumps(asdict(how), ensure_ascii=False).replace("'", "''")
@@ -136,8 +135,7 @@ def remove_trigger(connection: Connection, table: str, *, actor: Actor) -> Captu
     _drop(connection, installed.table)
     _on_record(connection, installed.table, installed.how, None, actor)
     if not list_triggers(connection):
-        quote = connection.dialect.identifier_preparer.quote
-        schema = quote(connection.execute(text(_HOME)).one().schema)
+        schema = _quoted(connection.execute(text(_HOME)).one().schema)
         for name in reversed(list(_functions())):
             _run(connection, f"DROP FUNCTION IF EXISTS {schema}.{name}")
     return installed.how
@@ -183,8 +181,7 @@ def _captured(argument: bytes) -> Captured:
 
 def _functions_are_ours(connection: Connection) -> bool:
     schema = connection.execute(text(_HOME)).one().schema
-    quoted = connection.dialect.identifier_preparer.quote(schema)
-    made = {name: body.replace("@schema@", quoted) for name, body in _functions().items()}
+    made = {name: body.replace("@schema@", _quoted(schema)) for name, body in _functions().items()}
     found = connection.execute(text(_BODIES), {"schema": schema, "names": list(made)})
     return {row.name: row.body for row in found} == made
 
@@ -260,17 +257,22 @@ def _only_postgresql(connection: Connection) -> None:
         )
 
 
+def _quoted(name: str) -> str:
+    """A name in SQL; SQLAlchemy would double its percent signs, for a driver that reads them."""
+    return '"{}"'.format(name.replace('"', '""'))
+
+
 def _run(connection: Connection, statement: str) -> None:
     """Run DDL as it is: with parameters, even none, the driver would read its percent signs."""
     try:
         connection.connection.cursor().execute(statement)
     except Exception as problem:
-        if getattr(problem, "sqlstate", None) == "42501":
-            raise CaptureRefused(
-                f"The database user may not do this ({str(problem).splitlines()[0]}).",
-                "Be a superuser, or one who owns the table and is a member of the owner of FlaskTrack's tables.",
-            ) from None
-        raise
+        if getattr(problem, "sqlstate", None) is None:  # it doesn't come from the server
+            raise
+        raise CaptureRefused(
+            f"The database refuses this ({str(problem).splitlines()[0]}).",
+            "Be a superuser, or one who owns the table and is a member of the owner of FlaskTrack's tables.",
+        ) from None
 
 
 @cache

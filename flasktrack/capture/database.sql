@@ -363,26 +363,14 @@ DECLARE
     keys text[] := ARRAY(SELECT json_array_elements_text(how -> 'key'));
     excluded text[] := ARRAY(SELECT json_array_elements_text(how -> 'exclude'));
     masked text[] := ARRAY(SELECT json_array_elements_text(how -> 'mask'));
-    before text := @schema@.flasktrack_snapshot(relation, old_row, excluded, masked);
-    after text := @schema@.flasktrack_snapshot(relation, new_row, excluded, masked);
+    before text;
+    after text;
     hidden text[];
     now_there json;
     since bigint;
     renamed text;
     links json;
 BEGIN
-    IF old_row IS NULL THEN
-        before := NULL;
-    ELSIF new_row IS NULL THEN
-        after := NULL;
-    ELSE
-        hidden := ARRAY(SELECT name FROM unnest(masked) AS name WHERE (old_row ->> name) IS DISTINCT FROM
-            (new_row ->> name) ORDER BY name COLLATE "C");
-        IF before = after AND hidden = '{}' THEN
-            RETURN;
-        END IF;
-        renamed := @schema@.flasktrack_entity_id(relation, new_row, keys);
-    END IF;
     r.organization_id := how ->> 'organization_id';
     r.entity_type := how ->> 'entity_type';
     r.entity_id := @schema@.flasktrack_entity_id(relation, coalesce(old_row, new_row), keys);
@@ -401,6 +389,17 @@ BEGIN
                 THEN @schema@.flasktrack_snapshot(relation, now_there, excluded, masked) END) THEN
             RETURN;
         END IF;
+    END IF;
+    -- A row that is not there gives no snapshot.
+    before := CASE WHEN old_row IS NOT NULL THEN @schema@.flasktrack_snapshot(relation, old_row, excluded, masked) END;
+    after := CASE WHEN new_row IS NOT NULL THEN @schema@.flasktrack_snapshot(relation, new_row, excluded, masked) END;
+    IF before IS NOT NULL AND after IS NOT NULL THEN
+        hidden := ARRAY(SELECT name FROM unnest(masked) AS name WHERE (old_row ->> name) IS DISTINCT FROM
+            (new_row ->> name) ORDER BY name COLLATE "C");
+        IF before = after AND hidden = '{}' THEN
+            RETURN;
+        END IF;
+        renamed := @schema@.flasktrack_entity_id(relation, new_row, keys);
     END IF;
     r.action := CASE WHEN before IS NULL THEN 'create' WHEN after IS NULL THEN 'delete' ELSE 'update' END;
     r.outcome := 'success';

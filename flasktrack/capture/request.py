@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from flasktrack.capture.context import Attribution, current
+from flasktrack.core.record import MAX_REASON
 from flasktrack.errors import SettingsError
 
 REQUEST_ID, TRACEPARENT, CORRELATION_ID = "X-Request-ID", "traceparent", "X-Correlation-ID"
@@ -154,7 +155,8 @@ def _id(value: str | None) -> str | None:
 def _reason(value: str | None) -> str | None:
     value = (_text(value) or "").strip()
     extended = _RFC_8187.fullmatch(value)
-    return (unquote(extended[1], errors="replace") if extended else value) or None
+    reason = (unquote(extended[1], errors="replace") if extended else value).replace("\x00", "\ufffd")
+    return _cut(reason, MAX_REASON) or None
 
 
 def _text(value: str | None) -> str | None:

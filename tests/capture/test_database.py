@@ -342,6 +342,22 @@ def test_installing_and_removing_are_on_record_with_who_did_it(lab: Lab) -> None
     assert [sections(one)[1]["mask"] for one in found] == [["word"], []]
 
 
+def test_names_are_data_whatever_they_hold(lab: Lab) -> None:
+    odd = """it's "odd" \\ %s {x} é"""
+    quoted = '"' + odd.replace('"', '""') + '"'
+    with closing(console(lab)) as owner, writing(lab.outside) as connection:
+        owner.execute(f"CREATE SCHEMA {quoted}".encode())
+        owner.execute(f"CREATE TABLE {quoted}.{quoted} ({quoted} text PRIMARY KEY, b text)".encode())
+        table = f"{quoted}.{quoted}"
+        how = Captured(lab.organization, odd, name=odd, mask=("b",))
+        assert install_trigger(connection, table, how, actor=ADMIN).how.key == (odd,)
+    with closing(console(lab)) as owner:
+        owner.execute(f"INSERT INTO {table} VALUES ($${odd}$$, 'x')".encode())
+        (record,) = [one.record for one in new(lab)]
+        assert (record.entity_type, record.entity_id, record.entity_name) == (odd, odd, odd)
+        owner.execute(f"DROP TABLE {table}".encode())
+
+
 @pytest.mark.parametrize(
     ("table", "how", "says"),
     [
@@ -384,9 +400,11 @@ def test_the_command_line_and_roles(
         out, err = capsys.readouterr()
         return status, out + err
 
+    install = ("install", "tag", "--organization", "lab", "--entity-type", "tag", "--name", "word")
     assert run("list") == (0, "No table's changes are recorded by the database.\n")
     assert run("remove", "tag")[0] == 2
-    install = ("install", "tag", "--organization", "lab", "--entity-type", "tag", "--name", "word")
+    status = main(["triggers", *install, "--database", url_of_role("flasktrack_app")])
+    assert (status, "The database refuses this (" in capsys.readouterr().err) == (2, True)
     assert run(*install) == (0, "tag: tag by id, in lab\n")
     assert json.loads(run("list", "--json")[1])["triggers"][0]["sound"] is True
     recorded = create_engine(url_of_role("flasktrack_recorder"))

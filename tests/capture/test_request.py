@@ -74,6 +74,8 @@ def test_a_malformed_request_id_is_replaced(value: str) -> None:
         ("falsche Gr\xf6\xdfe", "falsche Größe"),  # Latin-1, as RFC 9110 has it
         ("UTF-8''5%20%CE%BCg", "5 μg"),
         ("100% of the samples", "100% of the samples"),
+        ("UTF-8''a%00b", "a\ufffdb"),  # which no record holds
+        ("x" * 9000, "x" * 8191 + "…"),
         (" ", None),
     ],
 )
