@@ -12,6 +12,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from html import escape
 from typing import Any, NamedTuple
 
@@ -297,6 +298,7 @@ def _figure(*, dark: bool, height: int) -> go.Figure:
     return go.Figure(layout={"template": template(dark=dark), "height": height})
 
 
+@cache  # Plotly takes longer to check it than to draw by it; figures take copies
 def template(*, dark: bool) -> go.layout.Template:
     """The look that all figures share."""
     colours = palette(dark=dark)
