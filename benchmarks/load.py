@@ -87,9 +87,9 @@ def main() -> int:
         cookies = [sign_in(app.address, person.id, PASSWORD) for person in people]
         alone = _browser_times(app, people[0])
         with _watching_memory(app, load), _browsing(app, people[0], load) as beside:
-            begun = app.processor()
+            begun, start = app.processor(), time.monotonic()
             asyncio.run(_click(app, list(zip(people, cookies, strict=True)), options.seconds, options.pause, load))
-            load.processor = app.processor() - begun
+            load.processor = (app.processor() - begun) / (time.monotonic() - start)
         for line in app.complaints()[:5]:
             load.problems[f"the app's log: {line[:200]}"] += 1
     records = sum(Ledger(engine, machine_scope(one.id)).newest() for one in list_organizations(engine))
@@ -235,9 +235,10 @@ def _print(
     for name, taken in (("alone", alone), ("beside the sessions", beside)):
         for page, times in taken.items():
             print(f"| {page}, ready in a browser, {name} | {len(times)} | {_figures(times)} |")
-    each = load.processor / max(1, len(load.pages))
     print(f"\nPages a second: {len(load.pages) / seconds:,.1f}. Errors: {sum(load.problems.values()):,}.")
-    print(f"Seconds of a processor for each page, the browser's beside them included: {each:,.2f}.")
+    print(
+        f"Processors that the app kept busy: {load.processor:,.2f} (pages are drawn by one process's one interpreter)."
+    )
     later = [size for at, size in load.memory if at >= _WARM_UP * seconds]
     if load.memory and later:
         part = max(1, len(later) // 4)
