@@ -213,7 +213,7 @@ def test_a_page_is_drawn_through_nginx_in_a_browser(served: Served, browser: Bro
     errors: list[str] = []
     page.on("websocket", lambda opened: sockets.append(opened.url))
     page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
-    page.goto(f"https://{NAME}:{served.https}/records?org={NORTHWIND}")
+    page.goto(f"https://{NAME}:{served.https}/records?org={NORTHWIND}&entity_type=sample")
     page.get_by_label("Name").fill("anna")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -222,7 +222,7 @@ def test_a_page_is_drawn_through_nginx_in_a_browser(served: Served, browser: Bro
     cookies = {cookie["name"]: cookie for cookie in context.cookies()}
     assert {"__Host-flasktrack", "__Host-flasktrack-browser"} <= set(cookies)
     assert all(cookies[name]["secure"] for name in cookies if name.startswith("__Host-"))
-    expect(page.get_by_text("7 records, by position")).to_be_visible(timeout=MILLISECONDS)
+    expect(page.get_by_text("5 records, by position")).to_be_visible(timeout=MILLISECONDS)
     assert sockets == [f"wss://{NAME}:{served.https}/_stcore/stream"]
     assert errors == []
     chromium.close()

@@ -40,7 +40,7 @@ def test_every_page_works_for_the_apps_own_role(app_url: str, open_app: OpenApp)
         assert app.headers == [PAGES[page].title]
         assert app.errors == []
     for organization, records in ((NORTHWIND, 10), (SOUTHPORT, 1)):
-        app.go("records", org=organization)
+        app.go("records", org=organization, entity_type="sample")
         assert app.counted == records
 
 
