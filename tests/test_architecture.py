@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": {"errors"},
     "store": {"core", *COMMON},
     "capture": {"store", "core", *COMMON},
-    "http_api": {"capture", "export", "insight", "trust", "store", "core", *COMMON},
+    "http_api": {"access", "capture", "export", "insight", "trust", "store", "core", *COMMON},
     "demo": {"verify", "store", "core", *COMMON},
     **{room: {*QUESTIONS, "store", "core", *COMMON} for room in QUESTIONS},
     "trust": {"store", "core", *COMMON},  # what a verification starts from, and a seal after it

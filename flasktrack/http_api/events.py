@@ -14,6 +14,7 @@ import json
 import re
 from typing import Any
 
+from flasktrack.access import members
 from flasktrack.capture.jsonl import Digits, event_from_object, may_hold_a_number, parse_json
 from flasktrack.core.record import Event
 from flasktrack.errors import InvalidRecord
@@ -24,7 +25,8 @@ from flasktrack.store.api_keys import ApiKey, is_key_id
 MAX_RECORDS = 1000
 """In one request."""
 
-_OWN_TYPES = {organization_settings.ENTITY_TYPE, service_accounts.ENTITY_TYPE, "member"}
+_OWN_TYPES = {members.ENTITY_TYPE, organization_settings.ENTITY_TYPE, service_accounts.ENTITY_TYPE}
+"""What FlaskTrack believes the newest record of."""
 _STEP = re.compile(r"[^.\[\]]+")
 
 

@@ -54,7 +54,7 @@ def openapi_document() -> Schema:
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
         "paths": {
-            "/v1/records": {"get": _get_records(), "post": _post_records()},
+            "/v1/records": {"post": _post_records(), "get": _get_records()},
             "/v1/records/{seq}/proof": {"get": _get_proof()},
             "/v1/checkpoints": {"get": _get_checkpoints()},
         },
@@ -86,7 +86,8 @@ def _post_records() -> Schema:
                 "application/json": {
                     "schema": _object(
                         {"records": _list({"$ref": "#/components/schemas/Event"}, minItems=1, maxItems=MAX_RECORDS)}
-                    )
+                    ),
+                    "example": {"records": [_EXAMPLE]},
                 }
             },
         },
@@ -215,6 +216,15 @@ def _event() -> Schema:
     )
 
 
+_EXAMPLE = {
+    "action": "update",
+    "entity": {"type": "sample", "id": "S-104", "name": "Serum 104"},
+    "occurred_at": "2026-11-24T05:06:07+01:00",
+    "record_id": "0190c0de-0000-7000-8000-000000000001",
+    "before": {"volume_ml": 2.5},
+    "after": {"volume_ml": 2.0},
+    "reason": "aliquot taken",
+}
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
