@@ -7,6 +7,7 @@ organization's chain. A secret that is nobody's is refused and leaves no record:
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,13 +15,14 @@ from sqlalchemy import Engine
 from starlette.requests import Request
 
 from flasktrack.capture.request import Network, read_request
-from flasktrack.errors import InvalidApiKey
+from flasktrack.errors import FlaskTrackError, InvalidApiKey
 from flasktrack.http_api.limits import RateLimit, RefusedUses
 from flasktrack.http_api.problems import Problem, retry_after
 from flasktrack.store.api_key_use import authenticate, record_refused_use
 from flasktrack.store.api_keys import ACTIVE, ALTERED, ApiKey
 
 _SCHEME = "bearer"
+_log = logging.getLogger("flasktrack.http_api")
 _CHALLENGE = 'Bearer realm="flasktrack"'
 
 
@@ -61,9 +63,12 @@ class Admission:
             return
         context = _about(request, self.proxies)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(
-            self.threads, lambda: record_refused_use(self.engine, key, context, unrecorded=unrecorded)
-        )
+        try:
+            await loop.run_in_executor(
+                self.threads, lambda: record_refused_use(self.engine, key, context, unrecorded=unrecorded)
+            )
+        except FlaskTrackError as problem:  # an altered row may name what can't be recorded: refused it is all the same
+            _log.error("a use of the key %s was refused and could not be recorded: %s", key.id, problem)
 
 
 def _token(request: Request) -> str:

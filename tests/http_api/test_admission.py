@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from flasktrack.http_api.limits import REFUSED_BURST, RateLimit, RefusedUses
 from tests.http_api.service import Client, event, issue, problem, revoke, serving
-from tests.store.samples import stored
+from tests.store.samples import stored, tamper
 
 ADDRESSES = (
     ("POST", "/v1/records"),
@@ -52,6 +52,19 @@ def test_a_key_that_was_revoked_or_has_expired_is_refused_and_that_is_a_record(c
             "ip": "127.0.0.1", "method": "GET", "path": "/v1/records", "request_id": "r-1", "user_agent": "pump/1",
         }  # fmt: skip
     assert gone.token.rpartition("_")[2] not in repr(stored(lab))
+
+
+def test_a_key_that_is_not_what_its_record_says_is_refused_even_where_that_can_not_be_recorded(
+    client: Client, lab: Engine
+) -> None:
+    one, other = issue(lab), issue(lab)
+    tamper(lab, f"UPDATE api_key SET actions = '[\"delete\"]' WHERE id = '{one.key.id}'")
+    tamper(lab, f"UPDATE api_key SET name = '' WHERE id = '{other.key.id}'")
+    for issued in (one, other):
+        answer = Client(client.port, issued.token).record(event(1))
+        assert problem(answer) == (401, "not-authenticated")
+        assert "not what its record says" in answer.json()["detail"]
+    assert [record.record.entity_id for record in stored(lab)[3:]] == [one.key.id]
 
 
 def test_a_key_is_let_in_as_often_as_its_rate_and_keeps_no_other_out(lab: Engine) -> None:
