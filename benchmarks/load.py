@@ -23,6 +23,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 
@@ -40,6 +41,8 @@ from flasktrack.store.scope import machine_scope
 
 MADE = {"aurora-bioworks": "Aurora Bioworks", "tidewater-assays": "Tidewater Assays"}
 """Organizations of a database that is made here; the ids end every name in their records."""
+_BROWSED = ("", "actors", "entities", "records")
+_ROUNDS = 3
 _DRAWN = "() => document.querySelectorAll('[data-testid=stSkeleton], [data-stale=true]').length === 0"
 _WARM_UP = 0.25  # of the time: memory is compared from there on
 
@@ -170,8 +173,11 @@ def _watching_memory(app: RunningApp, load: Load) -> Iterator[None]:
 # The browser
 
 
-def _browser_times(app: RunningApp, person: Person, rounds: int = 3) -> dict[str, list[float]]:
-    """Seconds until a page is ready to be read in a browser, by page; the first visit, which fills caches, apart."""
+def _browser_times(app: RunningApp, person: Person, ended: threading.Event | None = None) -> dict[str, list[float]]:
+    """Seconds until a page is ready to be read in a browser, by page; the first visit, which fills caches, apart.
+
+    A few rounds of the pages; or as many as are ready before something has `ended`.
+    """
     chromium = shutil.which("chromium") or os.environ.get("CHROMIUM")
     if chromium is None:
         print("Chromium is not installed: nothing is said of when a page is ready in a browser.", file=sys.stderr)
@@ -188,16 +194,19 @@ def _browser_times(app: RunningApp, person: Person, rounds: int = 3) -> dict[str
         page.get_by_label("Name").fill(person.id)
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        for round_ in range(rounds + 1):
-            for name in ("", "actors", "entities", "records"):
-                start = time.perf_counter()
-                page.goto(f"{app.address}/{name}?org={person.organization_id}")
-                page.wait_for_selector('[data-testid="stSidebarContent"]')
-                page.wait_for_selector('[data-testid="stMain"] h2')
-                page.wait_for_selector(idle)
-                page.wait_for_function(_DRAWN)
-                if round_:
-                    times.setdefault(name or "overview", []).append(time.perf_counter() - start)
+        for visit, name in enumerate(cycle(_BROWSED)):
+            if ended is None and visit == len(_BROWSED) * (1 + _ROUNDS):
+                break
+            start = time.perf_counter()
+            page.goto(f"{app.address}/{name}?org={person.organization_id}")
+            page.wait_for_selector('[data-testid="stSidebarContent"]')
+            page.wait_for_selector('[data-testid="stMain"] h2')
+            page.wait_for_selector(idle)
+            page.wait_for_function(_DRAWN)
+            if ended is not None and ended.is_set():
+                break
+            if visit >= (len(_BROWSED) if ended is None else 1):
+                times.setdefault(name or "overview", []).append(time.perf_counter() - start)
         browser.close()
     return times
 
@@ -208,16 +217,18 @@ def _browsing(app: RunningApp, person: Person, load: Load) -> Iterator[dict[str,
     from playwright.sync_api import Error
 
     found: dict[str, list[float]] = {}
+    ended = threading.Event()
 
     def browse() -> None:
         try:
-            found.update(_browser_times(app, person, rounds=2))
+            found.update(_browser_times(app, person, ended))
         except Error as problem:
             load.problems[f"in a browser: {problem.message.splitlines()[0][:200]}"] += 1
 
     thread = threading.Thread(target=browse, daemon=True)
     thread.start()
     yield found
+    ended.set()
     thread.join()
 
 
