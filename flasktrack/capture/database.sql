@@ -1,9 +1,9 @@
 -- What records changes made past the application, in the same transaction and the same chain (docs/capture.md).
 -- @schema@ stands for the schema of FlaskTrack's tables. capture/database.py installs it.
 --
--- A record is made here by the same rules as by store/writer.py, byte for byte: the head row is taken, the newest record
--- must be the one that it names and give its hash, ordinals go on, the header is RFC 8785's JSON. A snapshot has the form
--- of capture/snapshot.py, so that a state is the same text whoever recorded it.
+-- A record is made here by the same rules as by store/writer.py, byte for byte: the head row is taken, the newest
+-- record must be the one that it names and give its hash, ordinals go on, the header is RFC 8785's JSON. A snapshot has
+-- the form of capture/snapshot.py, so that a state is the same text whoever recorded it.
 
 -- A number as orjson writes it: shortest digits, with an exponent from 1e16 on and below 1e-5.
 CREATE OR REPLACE FUNCTION @schema@.flasktrack_number(value float8) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
@@ -21,10 +21,12 @@ BEGIN
     digits := rtrim(digits, '0');
     -- PostgreSQL leaves out the ends of the interval that reads as the same number, where a shorter one may lie.
     WHILE length(digits) > 15 LOOP
-        SELECT candidate INTO shorter FROM (VALUES (trunc(digits::numeric / 10)::text),
-            ((trunc(digits::numeric / 10) + 1)::text)) AS c (candidate)
-            WHERE CASE WHEN (candidate || 'e' || (power - length(digits) + 2))::numeric <= 1.7976931348623157e308::numeric
-                THEN (candidate || 'e' || (power - length(digits) + 2))::float8 = abs(value) END;
+        SELECT candidate INTO shorter
+            FROM (VALUES (trunc(digits::numeric / 10)), (trunc(digits::numeric / 10) + 1)) AS c (number),
+            LATERAL (SELECT number::text AS candidate) AS n,
+            LATERAL (SELECT candidate || 'e' || (power - length(digits) + 2) AS written) AS w
+            WHERE CASE WHEN written::numeric <= 1.7976931348623157e308::numeric
+                THEN written::float8 = abs(value) END;
         EXIT WHEN shorter IS NULL;
         power := power + length(shorter) - length(digits) + 1;
         digits := rtrim(shorter, '0');
@@ -245,15 +247,16 @@ BEGIN
             r.organization_id USING HINT = 'Somebody altered the database: run a verification.';
     END IF;
     IF (head.size, head.hash) IS DISTINCT FROM (newest.seq, newest.hash) THEN
-        RAISE EXCEPTION 'FlaskTrack: the newest record of % is not the one that its head names, so nothing can be appended',
+        RAISE EXCEPTION
+            'FlaskTrack: the newest record of % is not the one that its head names, so nothing can be appended',
             r.organization_id USING HINT = 'Somebody altered the database: run a verification.';
     END IF;
     IF greatest(octet_length(before), octet_length(after), octet_length(context)) > 1048576 THEN
         RAISE EXCEPTION 'FlaskTrack: a row of % is too large for a record, which has at most 1 MiB of it', r.entity_type
             USING HINT = 'Leave out columns with large values when the trigger is installed.';
     ELSIF coalesce(length(r.entity_id), 0) NOT BETWEEN 1 AND 255 THEN
-        RAISE EXCEPTION 'FlaskTrack: a row of % has no key of 1 to 255 characters, so it can''t be recorded', r.entity_type
-            USING HINT = 'Name other columns as the key when the trigger is installed.';
+        RAISE EXCEPTION 'FlaskTrack: a row of % has no key of 1 to 255 characters, so it can''t be recorded',
+            r.entity_type USING HINT = 'Name other columns as the key when the trigger is installed.';
     END IF;
     r.seq := newest.seq + 1;
     r.prev_hash := newest.hash;
@@ -278,7 +281,8 @@ BEGIN
     r.context_digest := sha256(context_salt || convert_to(context, 'UTF8'));
     r.hash := @schema@.flasktrack_hash(r);
     INSERT INTO @schema@.audit_record SELECT r.*;
-    INSERT INTO @schema@.audit_payload (organization_id, seq, before, before_salt, after, after_salt, context, context_salt)
+    INSERT INTO @schema@.audit_payload
+        (organization_id, seq, before, before_salt, after, after_salt, context, context_salt)
         VALUES (r.organization_id, r.seq, before, before_salt, after, after_salt, context, context_salt);
     INSERT INTO @schema@.record_link (organization_id, entity_type, entity_id, seq)
         SELECT r.organization_id, item ->> 'type', item ->> 'id', r.seq FROM json_array_elements(links) AS item;
@@ -335,7 +339,8 @@ DECLARE
     ids text[];
 BEGIN
     FOR reference IN
-        SELECT c.conkey, c.confkey, c.confrelid, convert_from(substr(t.tgargs, 1, length(t.tgargs) - 1), 'UTF8')::json AS how
+        SELECT c.conkey, c.confkey, c.confrelid,
+            convert_from(substr(t.tgargs, 1, length(t.tgargs) - 1), 'UTF8')::json AS how
         FROM pg_constraint c JOIN pg_trigger t ON t.tgrelid = c.confrelid AND t.tgname = 'flasktrack_capture'
         WHERE c.conrelid = relation AND c.contype = 'f' AND contents IS NOT NULL ORDER BY c.conname
     LOOP
@@ -428,21 +433,23 @@ END $$;
 -- The trigger. Plans are made once a session, when a table may still be empty: never to read all of a chain.
 -- Its argument: {organization_id, entity_type, key, name, exclude, mask}; the last four are columns.
 CREATE OR REPLACE FUNCTION @schema@.flasktrack_capture() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, @schema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'postgres'
-SET bytea_output = 'hex' SET extra_float_digits = 1 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+SET search_path = pg_catalog, @schema@, pg_temp
+SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET bytea_output = 'hex'
+SET extra_float_digits = 1 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
     contents json;
+    how json := TG_ARGV[0];
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         FOR contents IN EXECUTE format('SELECT row_to_json(t) FROM ONLY %s AS t', TG_RELID::regclass) LOOP
-            PERFORM @schema@.flasktrack_record(TG_RELID::regclass, TG_ARGV[0]::json, TG_OP, contents, NULL);
+            PERFORM @schema@.flasktrack_record(TG_RELID::regclass, how, TG_OP, contents, NULL);
         END LOOP;
     ELSIF TG_OP = 'INSERT' THEN
-        PERFORM @schema@.flasktrack_record(TG_RELID::regclass, TG_ARGV[0]::json, TG_OP, NULL, row_to_json(NEW));
+        PERFORM @schema@.flasktrack_record(TG_RELID::regclass, how, TG_OP, NULL, row_to_json(NEW));
     ELSIF TG_OP = 'DELETE' THEN
-        PERFORM @schema@.flasktrack_record(TG_RELID::regclass, TG_ARGV[0]::json, TG_OP, row_to_json(OLD), NULL);
+        PERFORM @schema@.flasktrack_record(TG_RELID::regclass, how, TG_OP, row_to_json(OLD), NULL);
     ELSE
-        PERFORM @schema@.flasktrack_record(TG_RELID::regclass, TG_ARGV[0]::json, TG_OP, row_to_json(OLD), row_to_json(NEW));
+        PERFORM @schema@.flasktrack_record(TG_RELID::regclass, how, TG_OP, row_to_json(OLD), row_to_json(NEW));
     END IF;
     RETURN NULL;
 END $$;
