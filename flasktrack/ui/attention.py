@@ -70,7 +70,7 @@ def of_hit(hit: Hit) -> dict[str, Any]:
 
 def severities(found: Attention) -> str:
     """How many hits there are of each severity, as markdown in colour, with icons and words."""
-    numbers = {severity: sum(hit.severity == severity for hit in found.hits) for severity in SEVERITIES}
+    numbers = {severity: found.of_severity(severity) for severity in SEVERITIES}
     said = [
         f":{look.colour}[{look.icon} {numbers[severity]:,} {look.word.lower()}]"
         for severity, look in ATTENTION.items()

@@ -20,6 +20,7 @@ from flasktrack.ui.text import literal
 _ROW_HEIGHT = 31  # pixels, with the theme's font size
 _TABLE = "table"  # in the address
 _HEADING = "font-size: 14px; white-space: pre; overflow: hidden; text-overflow: ellipsis"
+_ALONE = "; padding: 6px 0"
 
 
 class Numbers(NamedTuple):
@@ -71,7 +72,7 @@ def _head(figure: go.Figure, key: str, numbers: Numbers | None, *, as_table: boo
     title = figure.layout.title.text or ""
     figure.update_layout(title_text=None, margin_t=6, height=figure.layout.height - 30)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=f"head_{key}"):
-        heading(title)
+        heading(title, alone=numbers is None)
         if numbers is not None:
             st.button(
                 "Figure" if as_table else "Table", key=f"table_{key}", type="tertiary", width="content",
@@ -80,9 +81,12 @@ def _head(figure: go.Figure, key: str, numbers: Numbers | None, *, as_table: boo
             )  # fmt: skip
 
 
-def heading(html: str) -> None:
-    """Draw what stands above a figure or table. Text from records in it has passed `plotly_text`, or is escaped."""
-    st.html(f'<div style="{_HEADING}">{html}</div>', width="stretch")
+def heading(html: str, *, alone: bool = True) -> None:
+    """Draw what stands above a figure or table. Text from records in it has passed `plotly_text`, or is escaped.
+
+    `alone`: without a button beside it, which would make the line as high as those of other headings.
+    """
+    st.html(f'<div style="{_HEADING}{_ALONE if alone else ""}">{html}</div>', width="stretch")
 
 
 def _toggle(name: str) -> None:

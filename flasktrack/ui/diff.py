@@ -16,7 +16,7 @@ import streamlit as st
 from flasktrack.insight.diff import Change, changes
 from flasktrack.insight.text_diff import Piece, text_changes
 from flasktrack.insight.wording import field, sides, values
-from flasktrack.ui.text import literal
+from flasktrack.ui.text import breaking, literal
 
 MOST_ROWS = 200
 """Rows that are drawn of one snapshot: more would be slow, and nobody reads them on a page."""
@@ -116,15 +116,15 @@ def _context(text: str, *, first: bool, last: bool) -> str:
     """What stayed; of a long stretch, what stands next to a change."""
     head, tail = ("" if first else text[:_AROUND]), ("" if last else text[-_AROUND:])
     if len(text) <= len(head) + len(tail) + _AROUND:
-        return literal(text)
-    return f"{literal(head)} … {literal(tail)}"
+        return breaking(text)
+    return f"{breaking(head)} … {breaking(tail)}"
 
 
 def _cell(text: str) -> str:
     """Text as markdown that shows exactly these characters, up to a length that a table can hold."""
     if len(text) <= _MOST_LETTERS:
-        return literal(text)
-    return f"{literal(text[:_MOST_LETTERS])}… ({len(text):,} characters)"
+        return breaking(text)
+    return f"{breaking(text[:_MOST_LETTERS])}… ({len(text):,} characters)"
 
 
 def _short(text: str, longest: int = 28) -> str:

@@ -44,6 +44,7 @@ DATES: dict[str, Any] = {
     ],
 }
 """An axis of times."""
+_LEAST_STEPS = 8  # that an axis of times shows
 _BAR_SHARE = 0.86  # of a step's width; the rest keeps neighbours apart
 _FONT = '"Source Sans", sans-serif'  # Streamlit's own, which the page has loaded
 _ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
@@ -128,10 +129,23 @@ def over_time(
         },
         yaxis={"title_text": "Records", "rangemode": "tozero", **whole_numbers(max(frame["records"], default=0))},
     )
-    if scale is not None:
+    if scale is None and len(frame):
+        figure.update_xaxes(range=_wide_enough(frame, step))
+    elif scale is not None:
         figure.update_xaxes(range=[scale.start, scale.end])
         figure.update_yaxes(range=[0, scale.records * 1.05])
     return figure
+
+
+def _wide_enough(frame: pd.DataFrame, step: str) -> list[datetime] | None:
+    """From when to when an axis reaches where few steps alone would be drawn as wide as a wall; else None."""
+    start, end = _wall_time(frame["start"].min()), _wall_time(frame["start"].max() + _STEPS[step])
+    one = _wall_time(frame["start"].min() + _STEPS[step]) - start
+    lacking = _LEAST_STEPS * one - (end - start)
+    try:
+        return [start - lacking / 2, end + lacking / 2] if lacking > timedelta() else None
+    except OverflowError:  # at the ends of the calendar
+        return None
 
 
 def common_scale(frames: Sequence[pd.DataFrame], step: str) -> Scale | None:

@@ -7,6 +7,8 @@ import re
 from flasktrack.core.display import display
 
 _MARKUP = re.compile(r"([!-/:-@\[-`{-~])")  # CommonMark lets a backslash precede any ASCII punctuation
+_LONG_RUN = re.compile(r"\S{40}(?=\S)")
+_ZERO_WIDTH_SPACE = "\u200b"
 _WORD_JOINER = "\u2060"
 _REPLACED = re.compile(  # by Streamlit, after escapes are resolved; it is broken up at the place that is matched
     r"(?<=:)(?=[\w+-][\w+/-]*[:\[])"  # :name: and :red[...]
@@ -24,6 +26,14 @@ def literal(value: object) -> str:
     invisible, but come along when somebody copies it: an id or hash to copy is drawn by st.code or st.text.
     """
     return _MARKUP.sub(r"\\\1", _REPLACED.sub(_WORD_JOINER, display(value)))
+
+
+def breaking(text: str) -> str:
+    """As `literal`, with a place to break the line in each run of letters that a table's cell would cut off without a
+    word: a path, a hash. The places are invisible (U+200B), and `display` shows that character where a record has it.
+    """
+    ends = [found.end() for found in _LONG_RUN.finditer(text)]
+    return _ZERO_WIDTH_SPACE.join(literal(text[a:b]) for a, b in zip([0, *ends], [*ends, None], strict=True))
 
 
 def number(value: object) -> str:

@@ -111,9 +111,9 @@ def _sentence(found: pd.DataFrame, listed: pd.DataFrame, words: str) -> str:
     busiest = found.iloc[0]
     people = int((found["actor_type"] == "user").sum())
     said = f"{who(people, len(found) - people)} acted {count(total, 'time')}"
-    if len(found) > 1:
+    if len(found) > 1 and busiest["records"] > found.iloc[1]["records"]:
         said += f"; the busiest, {actor_title(busiest)}, {count(int(busiest['records']), 'time')}"
-        said += f" ({busiest['records'] / total:.0%})"
+        said += f" ({busiest['records'] / total:.0%})" if busiest["records"] / total >= 0.005 else ""
     return f"{said}.{f' Here are the busiest {_MOST}: find others by name.' if len(found) > _MOST else ''}"
 
 

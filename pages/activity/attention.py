@@ -104,7 +104,7 @@ def _figures(found: Attention, severity: str) -> None:
     """How many hits there are of each severity; a click shows these alone, another one all."""
     places = st.columns(len(SEVERITIES))
     for place, (name, look) in zip(places, ATTENTION.items(), strict=True):
-        number = sum(hit.severity == name for hit in found.hits)
+        number = found.of_severity(name)
         with place:
             st.button(
                 f"{look.icon} **{number:,}** {look.word.lower()}", key=f"severity_{name}", width="stretch",

@@ -28,7 +28,7 @@ from flasktrack.ui.verdict import chain_verdict
 _CHAIN = {
     "verified": "The recorded history is intact",
     "broken": "The recorded history is not intact",
-    "not_checked": "Nobody has verified yet that the history is intact",
+    "not_checked": "Nobody has verified the history yet",
 }
 
 
@@ -73,7 +73,8 @@ def _happened(context: Context, chosen: RecordFilter, totals: Totals, compared: 
     recent = compared.end > datetime.now(UTC)
     last = in_zone(totals.last_occurred or compared.end, context.zone)
     lately = f"in the last {compared.days} days" if recent else f"in the {compared.days} days up to {last.date()}"
-    return f"{acted}, {now.records:,} of them {lately} ({beside})."
+    share = f"{now.records:,} of them" if now.records < totals.records else "all of them" if now.records > 1 else ""
+    return f"{acted}, {share} {lately} ({beside}).".replace("  ", " ")
 
 
 def _chain(context: Context) -> str:

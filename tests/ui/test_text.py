@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flasktrack.core.display import display
-from flasktrack.ui.text import count, hex_text, literal, number
+from flasktrack.ui.text import breaking, count, hex_text, literal, number
 from tests.ui.app import unescaped
 from tests.ui.nasty import NASTY
 
@@ -118,3 +118,11 @@ def test_the_nasty_text_of_the_page_tests_comes_back_whole() -> None:
 )
 def test_counts_are_said_in_words(number: int, words: tuple[str, ...], said: str) -> None:
     assert count(number, *words) == said
+
+
+def test_a_long_run_of_letters_can_break_and_is_otherwise_what_it_was() -> None:
+    for text in ("a" * 40, "a" * 30 + " " + "b" * 40, "", "**bold** " * 9):
+        assert breaking(text) == literal(text)
+    broken = breaking("x" * 100 + " y")
+    assert [len(part) for part in broken.split("\u200b")] == [40, 40, 22]
+    assert "[U+200B]" in breaking("\u200b").replace("\\", "")

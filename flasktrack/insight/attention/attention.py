@@ -54,6 +54,10 @@ class Attention:
         """How many hits there are, also those that are not given."""
         return sum(found.total for found in self.answers.values())
 
+    def of_severity(self, severity: str) -> int:
+        """How many hits there are of a severity, also those that are not given."""
+        return sum(found.severities.get(severity, 0) for found in self.answers.values())
+
     @property
     def note(self) -> str | None:
         """A sentence, where the period has more records than are looked at."""

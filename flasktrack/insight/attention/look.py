@@ -6,7 +6,8 @@ Records stand in the order in which they were recorded, so a period is a range o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -71,11 +72,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a rule found: the gravest and newest hits, how many there are, and a sentence where it did not see all."""
+    """What a rule found: the gravest and newest hits, how many there are, and a sentence where it did not see all.
+
+    `severities` are how many there are of each severity, also of those that are not given.
+    """
 
     hits: tuple[Hit, ...] = ()
     total: int = 0
     note: str | None = None
+    severities: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +157,17 @@ def find_span(
 def gravest(
     hits: Iterable[Hit], total: int | None = None, note: str | None = None, most: int | None = MOST_HITS
 ) -> Found:
-    """Hits in their order, the gravest and then the newest first, and no more than are given."""
+    """Hits in their order, the gravest and then the newest first, and no more than are given.
+
+    With a `total`, there are more than these, which are all of one severity.
+    """
     ordered = sorted(hits, key=_newest_first)
     ordered.sort(key=lambda hit: SEVERITIES.index(hit.severity))
-    return Found(tuple(ordered[:most]), len(ordered) if total is None else total, note)
+    total = len(ordered) if total is None else total
+    numbers = Counter(hit.severity for hit in ordered)
+    if ordered:
+        numbers[ordered[-1].severity] += total - len(ordered)
+    return Found(tuple(ordered[:most]), total, note, dict(numbers))
 
 
 def _newest_first(hit: Hit) -> float:
