@@ -190,8 +190,17 @@ def note_failure(engine: Engine, visit: Visit, attempt: Attempt) -> None:
     """
     if attempt.account is not None and attempt.answer in (Answer.WRONG, Answer.WAIT, Answer.DISABLED):
         members = memberships(engine, attempt.account.subject)
+        outcome = "failure" if attempt.answer is Answer.WRONG else "denied"
         with writing(engine) as connection:
-            note_failed_attempt(connection, members, attempt.account, attempt.answer, visit.context, now=visit.now)
+            note_failed_attempt(
+                connection,
+                members,
+                attempt.account,
+                visit.context,
+                outcome=outcome,
+                reason=attempt.answer,
+                now=visit.now,
+            )
 
 
 def _check(engine: Engine, visit: Visit, typed: str, password: str) -> tuple[Attempt, tuple[Counter, ...]]:

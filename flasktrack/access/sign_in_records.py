@@ -1,8 +1,9 @@
 """Sign-ins, failures and sign-outs in the chains of the organizations that somebody belongs to.
 
 The person is the actor, their session the entity, the request the context; no password, token or cookie is in any of
-them. Failures are gathered: the first is on record at once, and for an hour further ones are only counted, and told by
-the next record. So whoever tries a name for a day adds two dozen records, and not as many as there are tries.
+them. Failures are gathered: five are on record at once, which is what shows a series of them, and from then on one in
+twelve minutes; the others are counted, and told by the next record. So whoever tries a name for a day adds some six
+score records, however many tries there are.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from flasktrack.access.acting import operator_scope
 from flasktrack.access.members import principal_for
 from flasktrack.access.permissions import scope_for
 from flasktrack.access.principal import Principal
-from flasktrack.core.times import format_time
+from flasktrack.core.times import format_time, parse_time
 from flasktrack.errors import ChainBroken
 from flasktrack.store.acts import append_act
 from flasktrack.store.schema import account
 
 ENTITY_TYPE = "session"
-GATHERED = timedelta(hours=1)
+AT_ONCE, THEN_EACH = 5, timedelta(minutes=12)
+"""How many failures are on record at once, and how far apart further records of them are."""
 _c = account.c
 _log = logging.getLogger(__name__)
 
@@ -67,31 +69,31 @@ def note_failed_attempt(
     connection: Connection,
     member: Principal | None,
     about: Account,
-    why: str,
     context: Mapping[str, Any],
     *,
+    outcome: str,
+    reason: str,
     now: datetime,
 ) -> None:
     """Count a failed attempt, and record those that stand in no record yet, unless there was a record of late."""
-    row = connection.execute(
-        select(_c.failures, _c.failure_recorded_at).where(_c.id == about.id).with_for_update()
-    ).one()
-    failures = row.failures + 1
-    if row.failure_recorded_at is not None and row.failure_recorded_at > format_time(now - GATHERED):
-        connection.execute(update(account).where(_c.id == about.id).values(failures=failures))
+    mine = _c.id == about.id
+    row = connection.execute(select(_c.failures, _c.failures_spread_until).where(mine).with_for_update()).one()
+    failures, spread = row.failures + 1, now
+    if row.failures_spread_until is not None:
+        spread = max(now, parse_time(row.failures_spread_until))
+    spread += THEN_EACH
+    if spread > now + THEN_EACH * AT_ONCE:
+        connection.execute(update(account).where(mine).values(failures=failures))
         return
-    append_sign_in(
-        connection, member, about, "sign_in", {**context, "failed_attempts": failures}, outcome="failure", reason=why
-    )
-    connection.execute(
-        update(account).where(_c.id == about.id).values(failures=0, failure_recorded_at=format_time(now))
-    )
+    told = {**context, "failed_attempts": failures}
+    append_sign_in(connection, member, about, "sign_in", told, outcome=outcome, reason=reason)
+    connection.execute(update(account).where(mine).values(failures=0, failures_spread_until=format_time(spread)))
 
 
 def take_failures(connection: Connection, id_: str) -> int:
     """How many failed attempts stand in no record yet; the caller's record tells them."""
     failures = connection.execute(select(_c.failures).where(_c.id == id_).with_for_update()).scalar_one()
-    connection.execute(update(account).where(_c.id == id_).values(failures=0, failure_recorded_at=None))
+    connection.execute(update(account).where(_c.id == id_).values(failures=0, failures_spread_until=None))
     return int(failures)
 
 

@@ -41,7 +41,7 @@ GRANTS: dict[str, dict[str, str]] = {
     "member": {APP: "SELECT, INSERT, UPDATE (name, roles, seq), DELETE"},
     "service_account": {APP: "SELECT, INSERT, UPDATE (retired_at, seq)"},
     "api_key": {APP: "SELECT, INSERT, UPDATE (revoked_at, seq)"},
-    "account": {APP: "SELECT, INSERT, UPDATE (password, temporary, disabled_at, failures, failure_recorded_at)"},
+    "account": {APP: "SELECT, INSERT, UPDATE (password, temporary, disabled_at, failures, failures_spread_until)"},
     "sign_in_session": {APP: "SELECT, INSERT, UPDATE (seen_at, ended_at), DELETE"},
     "known_browser": {APP: "SELECT, INSERT, DELETE"},
     "sign_in_attempts": {APP: "SELECT, INSERT, UPDATE (failures, failed_at, locked_until), DELETE"},

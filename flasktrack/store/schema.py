@@ -290,9 +290,9 @@ account = Table(
     Column("temporary", Boolean, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("disabled_at", Time),
-    # Failed sign-ins that stand in no record yet, and when the last record of one was written.
+    # Failed sign-ins that stand in no record yet, and until when the records of earlier ones are spread.
     Column("failures", Integer, nullable=False),
-    Column("failure_recorded_at", Time),
+    Column("failures_spread_until", Time),
 )
 
 sign_in_session = Table(

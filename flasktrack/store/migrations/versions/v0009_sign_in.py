@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("created_at", Time, nullable=False),
         sa.Column("disabled_at", Time),
         sa.Column("failures", sa.Integer, nullable=False),
-        sa.Column("failure_recorded_at", Time),
+        sa.Column("failures_spread_until", Time),
     )
     op.create_table(
         "sign_in_session",
