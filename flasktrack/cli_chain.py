@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from flasktrack.access.acting import acting
 from flasktrack.cli_common import (
     FAILED,
     NOBODY,
@@ -32,6 +33,7 @@ from flasktrack.store.engine import writing
 from flasktrack.store.inspection import IndexCheck
 from flasktrack.store.organizations import chain_sizes, list_chains, list_strays
 from flasktrack.store.row_security import of_organization
+from flasktrack.store.scope import Permission
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
@@ -92,6 +94,7 @@ def _verify(options: argparse.Namespace) -> int:
         with _workers(options, engine, chains) as workers, check as indexes:
             for chain in chains:
                 try:
+                    _check(engine, chain, options, Permission.VERIFY)
                     with progress_report(options.progress) as progress:
                         done.append(
                             verify_organization(
@@ -118,6 +121,12 @@ def _verify(options: argparse.Namespace) -> int:
     if failed:
         return FAILED
     return SOUND if done and not strays and all(one.status == VERIFIED for one in done) else NOT_SOUND
+
+
+def _check(engine: Engine, chain: str, options: argparse.Namespace, permission: Permission) -> None:
+    """Raise NotPermitted where the command names a person who may not do it."""
+    if options.by != NOBODY:
+        acting(engine, chain, options.by, permission)
 
 
 def _verify_on_schedule(options: argparse.Namespace) -> int:
@@ -187,6 +196,7 @@ def _checkpoint(options: argparse.Namespace) -> int:
         for chain in [options.organization] if options.organization else list_chains(engine):
             with progress_report(options.progress) as progress:
                 try:
+                    _check(engine, chain, options, Permission.SEAL)
                     checkpoint = seal(engine, chain, trust, started_by=options.by, progress=progress)
                 except NotIntact as problem:
                     refused.append({"organization_id": chain, "problem": str(problem)})
@@ -206,10 +216,13 @@ def _erase(options: argparse.Namespace) -> int:
 
     first, last = _positions(options.seq)
     type_, _, id_ = options.actor.partition(":")
-    with database(options) as engine, writing(engine) as connection:
-        record = erase(
-            connection, options.organization, first, last, options.section, actor=(type_, id_), reason=options.reason
-        )
+    with database(options) as engine:
+        acting(engine, options.organization, options.actor, Permission.ERASE)
+        with writing(engine) as connection:
+            record = erase(
+                connection, options.organization, first, last, options.section, actor=(type_, id_),
+                reason=options.reason,
+            )  # fmt: skip
     document = {"organization_id": options.organization, "seq": record.seq, "record_id": record.record_id}
     erased = f"{' and '.join(options.section)} of the records {first:,} to {last:,}"
     answer(options, document, f"{options.organization}: erased {erased}; record {record.seq:,} says so.")

@@ -77,6 +77,22 @@ def add_progress(command: argparse.ArgumentParser) -> None:
     command.add_argument("--progress", action="store_true", help="report progress as JSON lines on standard error")
 
 
+def add_request(command: argparse.ArgumentParser) -> None:
+    """Let the app say in which request a command was asked for."""
+    command.add_argument("--request", metavar="JSON", type=_request, default={}, help=argparse.SUPPRESS)
+
+
+def _request(text: str) -> dict[str, str]:
+    """What records of the command say of the request."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is no JSON object of texts")
+    return given
+
+
 @contextmanager
 def progress_bar(unit: str, *, scale: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error where that is a terminal; the callback takes how much is done, and of how much."""

@@ -13,6 +13,7 @@ from flasktrack.cli_common import (
     SOUND,
     actor,
     add_progress,
+    add_request,
     answer,
     command_scope,
     complain,
@@ -71,6 +72,7 @@ def add_export_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     run = command("run-export", _run_export, "write an export that the page Exports was asked for")
     run.add_argument("--organization", metavar="ID", required=True)
     run.add_argument("--id", metavar="ID", required=True, help="of the export")
+    add_request(run)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -161,7 +163,9 @@ def _run_export(options: argparse.Namespace) -> int:
 
     settings = Settings.from_environment()
     with database(options) as engine:
-        result = run_export(engine, options.organization, options.id, settings, trust_from(settings))
+        result = run_export(
+            engine, options.organization, options.id, settings, trust_from(settings), request=options.request
+        )
     document = {"organization_id": options.organization, "id": options.id, "records": result.records}
     answer(options, document, f"{result.records:,} records written to {result.path}")
     return SOUND

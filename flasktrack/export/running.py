@@ -14,9 +14,10 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -48,6 +49,7 @@ from flasktrack.store.exports import (
     settle_export,
 )
 from flasktrack.store.organizations import check_time_zone
+from flasktrack.store.profile import read_profile
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.scope import Permission, Scope, machine_scope
 from flasktrack.verify.runner import Trust
@@ -100,8 +102,18 @@ def ask_for_export(
     return asked
 
 
-def run_export(engine: Engine, organization_id: str, export_id: str, settings: Settings, trust: Trust) -> ExportResult:
+def run_export(
+    engine: Engine,
+    organization_id: str,
+    export_id: str,
+    settings: Settings,
+    trust: Trust,
+    *,
+    request: Mapping[str, str] | None = None,
+) -> ExportResult:
     """Write an export that was asked for, tell its row how far it is, and record it in the chain.
+
+    `request` is what the record says of the request in which it was asked for.
 
     Raises ExportFailed (ExportCancelled where somebody stopped it), and NotPermitted where who asked may export no
     more; the row says so, too.
@@ -121,7 +133,7 @@ def run_export(engine: Engine, organization_id: str, export_id: str, settings: S
         trust=trust,
     )
     try:
-        scope = acting(engine, organization_id, asked.requested_by, Permission.EXPORT)
+        scope = acting(engine, organization_id, asked.requested_by, Permission.EXPORT, request)
         with _Follower(engine, asked) as follower:
             return export_records(
                 engine, scope, RecordFilter.from_params(asked.params), asked.format, file,
@@ -148,6 +160,7 @@ def record_export(
     Returns why there is no record of it, where the database can't be written or its chain is broken: of all databases,
     a copy in an inspector's hands and one that was altered must be possible to export.
     """
+    options = replace(options, requested_by=scope.actor.subject)
     now, id_, records = utc_now(), new_export_id(), result.records
     row = _export(id_, scope.organization_id, result.counted, records, format_, options, result.path, now)
     row = replace(row, status=DONE, written=records, bytes=result.bytes, sha256=result.sha256)
@@ -269,11 +282,12 @@ class _Follower:
 def _complete(engine: Engine, scope: Scope, asked: Export, settings: Settings, result: ExportResult) -> None:
     """Record the export and settle its row, both or neither; a chain that nothing can be appended to is said to be."""
     now = utc_now()
+    kept = min(settings.export_kept, timedelta(days=read_profile(engine, scope).profile.exports_kept_days))
     values = {
         "written": result.records,
         "bytes": result.bytes,
         "sha256": result.sha256,
-        "expires_at": format_time(now + settings.export_kept),
+        "expires_at": format_time(now + kept),
     }
     try:
         with writing(engine) as connection:

@@ -26,7 +26,7 @@ _APPEND = {
     READER: "SELECT",
 }
 GRANTS: dict[str, dict[str, str]] = {
-    "organization": dict.fromkeys(_EVERYBODY, "SELECT"),
+    "organization": dict.fromkeys(_EVERYBODY, "SELECT") | {APP: "SELECT, UPDATE (name, time_zone)"},
     "audit_record": _APPEND,
     "audit_payload": _APPEND,
     "record_link": _APPEND,

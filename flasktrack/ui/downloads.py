@@ -32,6 +32,7 @@ from flasktrack.settings import Settings
 from flasktrack.store.engine import writing
 from flasktrack.store.exports import append_export_act, append_proof_taken, find_export
 from flasktrack.store.scope import Permission, Scope
+from flasktrack.ui.door import SESSION_HEADER
 from flasktrack.ui.session import Context
 
 PATH = "/download"
@@ -83,7 +84,7 @@ class Downloads:
         return f"{f'/{base}' if base else ''}{PATH}/{token}"
 
     def find(self, token: str, browser: str | None) -> Grant | None:
-        """What an address is good for; None where its time is over, or another browser asks."""
+        """What an address is good for; None where its time is over, or another browser or session asks."""
         grant = self._grants.get(token)
         if grant is None or grant.until <= utc_now() or (grant.browser is not None and grant.browser != browser):
             return None
@@ -103,10 +104,15 @@ def download_address(context: Context, what: str | Proof) -> str:
     now = utc_now()
     if key not in known or known[key][1] < now + _RENEWED:
         until = now + GOOD_FOR
-        browser = browser_of(st.context.cookies)
+        browser = reader_of(st.context.headers, st.context.cookies)
         grant = Grant(context.engine, context.scope, what, browser, until)
         known[key] = downloads().grant(grant), until
     return known[key][0]
+
+
+def reader_of(headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None:
+    """What tells a reader from others: the session under which the door let them in, or in a demo their browser."""
+    return headers.get(SESSION_HEADER) or browser_of(cookies)
 
 
 def browser_of(cookies: Mapping[str, str]) -> str | None:
@@ -122,7 +128,7 @@ def browser_of(cookies: Mapping[str, str]) -> str | None:
 
 
 def _send(request: Request) -> Response:
-    grant = downloads().find(request.path_params["token"], browser_of(request.cookies))
+    grant = downloads().find(request.path_params["token"], reader_of(request.headers, request.cookies))
     if grant is None:
         return _refuse(404, "This address is not good any more, or not for this browser. Open the page Exports again.")
     try:

@@ -17,6 +17,7 @@ from flasktrack.ui.entity_revisions import draw_revisions
 from flasktrack.ui.entity_state import draw_state
 from flasktrack.ui.filter_bar import filter_bar, set_filter
 from flasktrack.ui.loaders import ask
+from flasktrack.ui.looking import viewed
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
 from flasktrack.ui.text import count, literal, who
@@ -30,6 +31,7 @@ def draw_entity(context: Context) -> None:
     """Draw the one entity that the filter in the address names, in the view that the address names."""
     chosen = filter_bar(context)
     kind, _, id_ = chosen.entities[0].partition(":")
+    viewed(context, "entities", kind, id_)
     history = EntityHistory(Ledger(context.engine, context.scope), Reference(kind, id_))
     newest = next(iter(history.page(limit=1)), None)
     view = _heading(chosen, None if newest is None else newest.checked)

@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 
 from flasktrack.errors import FlaskTrackError
 from flasktrack.settings import HOME
+from flasktrack.ui.session import Context
 
 
 class Job:
@@ -87,6 +88,11 @@ class Job:
         if self.answer is None:
             silent = f"It ended without {'an answer' if written else 'a word'} (exit status {status})."
             self.problem = said.removeprefix("flasktrack: ") or silent
+
+
+def asked_in(context: Context) -> str:
+    """The argument that tells a command in which request it was asked for."""
+    return f"--request={json.dumps(dict(context.scope.context))}"
 
 
 def run_beside(engine: Engine, ended: Callable[[str], None], *arguments: str) -> None:

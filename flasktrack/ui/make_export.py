@@ -33,7 +33,7 @@ from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import Permission
 from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.ui import address
-from flasktrack.ui.jobs import run_beside
+from flasktrack.ui.jobs import asked_in, run_beside
 from flasktrack.ui.links import page_link
 from flasktrack.ui.saved_filters import saved_filters
 from flasktrack.ui.session import Context
@@ -135,7 +135,8 @@ def start_export(
         with writing(context.engine) as connection:
             settle_export(connection, asked.id, FAILED, problem=problem)
 
-    run_beside(context.engine, ended, "run-export", f"--organization={context.organization.id}", f"--id={asked.id}")
+    which = f"--organization={context.organization.id}", f"--id={asked.id}"
+    run_beside(context.engine, ended, "run-export", *which, asked_in(context))
     return asked.id
 
 

@@ -6,7 +6,10 @@ import streamlit as st
 
 from flasktrack.access.permissions import decide
 from flasktrack.errors import NotPermitted
+from flasktrack.store.scope import Permission
+from flasktrack.ui import address
 from flasktrack.ui.links import CURRENT_PAGE
+from flasktrack.ui.looking import turned_away
 from flasktrack.ui.registry import PAGES, pages_for
 from flasktrack.ui.session import Context, current
 from flasktrack.ui.standing import draw_standing
@@ -25,14 +28,22 @@ def open_page(key: str) -> Context:
     context = current()
     decision = decide(context.principal, context.organization.id, page.permission)
     if not decision.allowed:
-        own = ", ".join(entry.title for entry in pages_for(context.scope.permissions))
+        mine = pages_for(context.scope.permissions)
+        if not page.url_path and mine:  # the address without a page is nobody's choice
+            st.switch_page(mine[0].path, query_params=address.shared())
+        turned_away(context, key)
+        own = ", ".join(entry.title for entry in mine)
         raise NotPermitted(f"The page {page.title} is not open to you. {decision.reason}", f"Open to you: {own}.")
     st.session_state[CURRENT_PAGE] = key
-    look, rests_on = chain_verdict(context)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(page.title, width="content", anchor=False)
-        badge(look)
-        st.caption(literal(f"{context.organization.name}: {rests_on}. Times in {context.zone.key}."), width="content")
+        if context.may(Permission.SEE_ACTIVITY):
+            look, rests_on = chain_verdict(context)
+            badge(look)
+            said = f"{context.organization.name}: {rests_on}. Times in {context.zone.key}."
+        else:
+            said = f"{context.organization.name}. Times in {context.zone.key}."
+        st.caption(literal(said), width="content")
     if page.counts:
         draw_standing(context)
     return context

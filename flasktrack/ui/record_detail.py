@@ -13,7 +13,8 @@ from flasktrack.insight.history import EntityHistory, parse_body
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.ui import address
 from flasktrack.ui.diff import draw_change_rows, draw_changes, draw_values
-from flasktrack.ui.links import page_link
+from flasktrack.ui.links import CURRENT_PAGE, page_link
+from flasktrack.ui.looking import viewed
 from flasktrack.ui.record_proof import draw_proof
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
@@ -34,6 +35,7 @@ def record_detail(context: Context, seq: int, *, listed: Sequence[int] = (), fin
     """
     ledger = Ledger(context.engine, context.scope)
     checked = ledger.get(seq)
+    viewed(context, st.session_state[CURRENT_PAGE], "record", str(seq))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(f"Record {seq:,}", anchor=False)
         _neighbours(ledger, seq, listed)

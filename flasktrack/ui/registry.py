@@ -42,6 +42,9 @@ PAGES = {
         _page("Compliance", "records", "Records", Permission.SEARCH_RECORDS),
         _page("Compliance", "exports", "Exports", Permission.EXPORT, counts=False),
         _page("Quality", "integrity", "Integrity", Permission.SEE_INTEGRITY, counts=False),
+        _page("Administration", "members", "Members", Permission.MANAGE_MEMBERS, counts=False),
+        _page("Administration", "keys", "API keys", Permission.MANAGE_KEYS, counts=False),
+        _page("Administration", "settings", "Settings", Permission.MANAGE_SETTINGS, counts=False),
     )
 }
 

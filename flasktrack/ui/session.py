@@ -89,7 +89,7 @@ def _principal(engine: Engine, organization_ids: list[str]) -> Principal:
     if not signin.is_demo():
         return signin.current_principal(engine)
     role = Role(address.choice(address.ROLE, [str(role) for role in ROLES_WITH_PAGES], Role.QA_LEAD))
-    return demo_principal(role, organization_ids)
+    return demo_principal(role, organization_ids, signin.request_context())
 
 
 def keep_up(context: Context) -> Standing:

@@ -29,7 +29,7 @@ class _Running:
         with self._lock:
             job = self._jobs.get(_key(context))
             if job is None or not job.running:
-                who = ("--organization", context.organization.id, "--by", context.scope.actor.subject)
+                who = (f"--organization={context.organization.id}", f"--by={context.scope.actor.subject}")
                 self._jobs[_key(context)] = Job(context.engine, *command, *who)
 
 

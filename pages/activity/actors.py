@@ -17,6 +17,7 @@ from flasktrack.ui.actor_profile import actor_kind, actor_name, actor_title, dra
 from flasktrack.ui.charts import clickable_table, filter_key, narrow_to, table_height
 from flasktrack.ui.filter_bar import filter_bar, set_filter
 from flasktrack.ui.loaders import ask
+from flasktrack.ui.looking import viewed
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_table import records
 from flasktrack.ui.session import Context
@@ -35,6 +36,9 @@ def main() -> None:
     found = ask(context, Questions.actors, chosen)
     if len(chosen.actors) == 2 and len(found) == 2:
         _back(chosen)
+        for name in chosen.actors:
+            kind, _, id_ = name.partition(":")
+            viewed(context, "actors", kind, id_)
         draw_side_by_side(context, chosen, [found.iloc[0], found.iloc[1]])
     elif len(chosen.actors) == 1 and len(found) == 1:
         _one(context, chosen, found.iloc[0])
@@ -44,6 +48,8 @@ def main() -> None:
 
 
 def _one(context: Context, chosen: RecordFilter, actor: pd.Series) -> None:
+    kind, _, id_ = chosen.actors[0].partition(":")
+    viewed(context, "actors", kind, id_)
     everybody = ask(context, Questions.actors, replace(chosen, actors=()))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _back(chosen)

@@ -47,6 +47,7 @@ from flasktrack.store.exports import (
     settle_export,
 )
 from flasktrack.store.organization_settings import change_setting, read_setting
+from flasktrack.store.profile import Profile, ProfileInForce, change_profile, read_profile
 from flasktrack.store.reader import Ledger
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.saved_filters import delete_filter, find_filter, list_filters, may_change, save_filter
@@ -205,8 +206,15 @@ DOORS: dict[Callable[..., Any], tuple[Permission | None, Door]] = {
             ),
         ),
     ),
+    change_profile: (
+        Permission.MANAGE_SETTINGS,
+        lambda lab, scope: change_profile(
+            lab.engine, scope, ProfileInForce(Profile(NORTHWIND, "UTC"), 0), Profile("Northwind", "UTC"), reason="x"
+        ),
+    ),
     renewed: (Permission.SEAL, lambda lab, scope: renewed(lab.engine, scope, Permission.SEAL)),
     # What every page's numbers rest on, and what is set: any member may know, of their own organization.
+    read_profile: (EVERY_MEMBER, lambda lab, scope: read_profile(lab.engine, scope)),
     read_thresholds: (EVERY_MEMBER, lambda lab, scope: read_thresholds(lab.engine, scope)),
     read_setting: (EVERY_MEMBER, lambda lab, scope: read_setting(lab.engine, scope, "attention")),
     latest_verdict: (EVERY_MEMBER, lambda lab, scope: latest_verdict(lab.engine, scope)),

@@ -210,5 +210,6 @@ def test_a_command_acts_for_a_person_within_their_roles(lab: Engine) -> None:
     add(lab, BEN, Role.QA_LEAD, organization=SOUTHPORT)
     with pytest.raises(NotPermitted):
         acting(lab, SOUTHPORT, ANNA, Permission.SEAL)
+    assert acting(lab, NORTHWIND, None, Permission.SEAL).actor.subject == "system:command-line"
     assert acting(lab, NORTHWIND, "automation:nightly", Permission.EXPORT).actor.subject == "automation:nightly"
     assert acting(lab, NORTHWIND, "user:demo-qa-lead", Permission.SEAL).actor.role == "qa-lead"

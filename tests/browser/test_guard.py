@@ -9,7 +9,12 @@ from playwright.sync_api import Page, expect
 from flasktrack.ui.registry import PAGES
 from tests.browser.app import MILLISECONDS, figure, open_page
 
-DETAILS = {"entities": "?entity=protocol:SOP-114&record=1", "records": "?record=5000", "attention": "?days=90"}
+DETAILS = {
+    "entities": "?entity=protocol:SOP-114&record=1",
+    "records": "?record=5000",
+    "attention": "?days=90",
+    **dict.fromkeys(("members", "keys", "settings"), "?role=administrator"),
+}
 
 
 def test_every_page_works_under_its_content_security_policy(app_server: str, page: Page) -> None:

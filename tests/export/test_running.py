@@ -30,7 +30,7 @@ from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.exports import Export, cancel_export, list_exports
 from flasktrack.store.reader import Ledger
 from flasktrack.store.schema import export as export_table
-from flasktrack.store.scope import machine_scope
+from flasktrack.store.scope import Actor, machine_scope
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.runner import Trust
 from tests import adversary
@@ -178,10 +178,10 @@ def test_two_processes_that_write_one_export_make_one_file_and_one_record(
 def test_a_file_that_cant_be_recorded_is_not_there(sqlite_engine: Engine, tmp_path: Path) -> None:
     organizations(sqlite_engine)
     record(sqlite_engine, event(1))
-    nobody = replace(OPTIONS, requested_by="robot:r-1")  # no type of actor
+    nobody = machine_scope(NORTHWIND, Actor("robot", "r-1"))  # no type of actor
 
     def keep(result: Any) -> None:
-        record_export(sqlite_engine, machine_scope(NORTHWIND), "jsonl", nobody, result)
+        record_export(sqlite_engine, nobody, "jsonl", OPTIONS, result)
 
     with pytest.raises(InvalidRecord):
         export_records(
@@ -190,7 +190,7 @@ def test_a_file_that_cant_be_recorded_is_not_there(sqlite_engine: Engine, tmp_pa
             RecordFilter(),
             "jsonl",
             tmp_path / "x.jsonl",
-            options=nobody,
+            options=OPTIONS,
             keep=keep,
         )
     assert not list(tmp_path.glob("*x.jsonl*"))

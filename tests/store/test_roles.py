@@ -55,7 +55,7 @@ CHANGES = (
     "UPDATE checkpoint SET root = note::bytea",
     "DELETE FROM verification",
     "UPDATE verification SET status = 'verified'",
-    "UPDATE organization SET name = 'theirs'",
+    "UPDATE organization SET created_at = now()",
     "TRUNCATE audit_record",
     "DROP TABLE audit_record",
     "DROP TRIGGER audit_record_append_only ON audit_record",

@@ -31,6 +31,7 @@ from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.store.schema import export as export_table
 from flasktrack.store.scope import Scope, machine_scope
 from flasktrack.ui import downloads
+from flasktrack.ui.door import SESSION_HEADER
 from tests import adversary
 from tests.store.samples import event, record
 from tests.ui.app import App, OpenApp
@@ -353,6 +354,9 @@ def test_an_address_is_good_for_its_time_its_organization_and_its_browser(engine
     assert fetch(bound, cookie=f"{XSRF_COOKIE_NAME}={cookies[0]}").status == 200
     assert fetch(bound, cookie=f"{XSRF_COOKIE_NAME}={cookies[1]}").status == 404
     assert fetch(bound).status == 404
+    annas = granted(engine, what=made.id, browser="ab" * 32)
+    assert downloads.reader_of({SESSION_HEADER: "ab" * 32}, {XSRF_COOKIE_NAME: cookies[0]}) == "ab" * 32
+    assert fetch(annas, cookie=f"{XSRF_COOKIE_NAME}={cookies[0]}").status == 404  # her session ended, or is another's
     assert fetch(granted(engine, what=made.id, until=utc_now())).status == 404
     assert fetch(granted(engine, what=made.id, scope=of(Role.QA_LEAD, "other-lab"))).status == 404
     assert len(told(engine)) == 3  # the export, and the two that were given out
