@@ -55,14 +55,15 @@ class Service:
 
 @pytest.fixture
 def lab(sqlite_engine: Engine) -> Engine:
-    """A database with one organization; what PostgreSQL acknowledges, it answers for itself."""
+    """A database with one organization."""
     organizations(sqlite_engine)
     return sqlite_engine
 
 
-def test_what_was_acknowledged_survives_kill_9_under_load_and_what_was_not_can_be_sent_again(lab: Engine) -> None:
-    issued = issue(lab)
-    service = Service(lab, "--rate", "100000")
+def test_what_was_acknowledged_survives_kill_9_under_load_and_what_was_not_can_be_sent_again(engine: Engine) -> None:
+    organizations(engine)
+    issued = issue(engine)
+    service = Service(engine, "--rate", "100000")
     acknowledged: dict[str, str] = {}
     sent: list[list[dict[str, Any]]] = []
     enough = threading.Semaphore(0)
@@ -91,19 +92,19 @@ def test_what_was_acknowledged_survives_kill_9_under_load_and_what_was_not_can_b
     for thread in threads:
         thread.join(60)
 
-    there = {one.record.record_id: one.record.hash.hex() for one in stored(lab)}
+    there = {one.record.record_id: one.record.hash.hex() for one in stored(engine)}
     assert len(acknowledged) >= ENOUGH * RECORDS
     assert acknowledged.items() <= there.items()
     whole_or_not = [{one["record_id"] in there for one in batch} for batch in sent]
     assert all(len(found) == 1 for found in whole_or_not)
-    verified = verify_organization(lab, NORTHWIND, started_by="system:test")
+    verified = verify_organization(engine, NORTHWIND, started_by="system:test")
     assert (verified.status, verified.findings) == (VERIFIED, ())
 
-    with serving(lab, issued.token) as client:
+    with serving(engine, issued.token) as client:
         for batch in sent:
             assert client.record(*batch).status == 200
-    assert {one["record_id"] for batch in sent for one in batch} <= {one.record.record_id for one in stored(lab)}
-    assert len(stored(lab)) == 1 + len(sent) * RECORDS
+    assert {one["record_id"] for batch in sent for one in batch} <= {one.record.record_id for one in stored(engine)}
+    assert len(stored(engine)) == 1 + len(sent) * RECORDS
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
