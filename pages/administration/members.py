@@ -40,7 +40,7 @@ def _sentence(found: list[Member]) -> str:
     if not found:
         return "Nobody is a member yet. The first one should be an administrator."
     numbers = Counter(role for one in found for role in one.roles)
-    roles = ", ".join(count(numbers[role], role.title.lower()) for role in Role if numbers[role])
+    roles = ", ".join(count(numbers[role], role.title) for role in Role if numbers[role])
     altered = sum(one.problem is not None for one in found)
     said = f"{count(len(found), 'member')}: {roles}." if roles else f"{count(len(found), 'member')}."
     return f"{said} {count(altered, 'membership')} can't be relied on." if altered else said
@@ -98,7 +98,7 @@ def _add(context: Context) -> None:
 def _change(context: Context, one: Member) -> None:
     key = f"change_member_{context.organization.id}_{one.subject}_{one.seq}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{literal(one.name)}** `{literal(one.subject)}`")
+        st.markdown(f"**{literal(one.name)}** ({literal(one.subject)})")
         st.button("Close", type="tertiary", icon=":material/close:", on_click=address.write, kwargs={_MEMBER: None})
     if one.problem is not None:
         st.error(literal(one.problem), icon=":material/gpp_bad:")

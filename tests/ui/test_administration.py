@@ -52,7 +52,7 @@ def newest(engine: Engine) -> tuple[str, str, str | None, str | None]:
 def test_members_are_added_changed_and_removed(open_app: OpenApp, small_url: str, engine: Engine) -> None:
     add_member(engine, OPERATOR, "user:boss", "Boss", {Role.ADMINISTRATOR}, reason="founds the lab")
     app = administer(open_app, small_url, "members")
-    assert "1 member: 1 administrator." in app.text
+    assert "1 member: 1 Administrator." in app.text
     fill(app, subject="anna", name="Anna Berg")
     app.test.multiselect[0].select(Role.QA_LEAD)
     app.click("Add the member")
