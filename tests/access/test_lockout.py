@@ -35,54 +35,54 @@ def waits(engine: Engine, counted: Sequence[Counter], attempts: int) -> list[tim
     return found
 
 
-def test_the_wait_doubles_and_ends_at_a_quarter_of_an_hour(engine: Engine) -> None:
-    found = waits(engine, counters("anna", None, None), 13)
+def test_the_wait_doubles_and_ends_at_a_quarter_of_an_hour(sqlite_engine: Engine) -> None:
+    found = waits(sqlite_engine, counters("anna", None, None), 13)
     assert found[:4] == [timedelta()] * 4
     assert found[4:8] == [FIRST_WAIT, FIRST_WAIT * 2, FIRST_WAIT * 4, FIRST_WAIT * 8]
     assert found[-2:] == [LONGEST_WAIT, LONGEST_WAIT]
 
 
-def test_names_and_addresses_are_counted_apart(engine: Engine) -> None:
+def test_names_and_addresses_are_counted_apart(sqlite_engine: Engine) -> None:
     for number in range(30):
-        assert attempt(engine, counters(f"nobody-{number}", "203.0.113.7", None)) is None
-    assert attempt(engine, counters("anna", "203.0.113.7", None)) is not None
-    assert attempt(engine, counters("anna", "203.0.113.8", None)) is None
+        assert attempt(sqlite_engine, counters(f"nobody-{number}", "203.0.113.7", None)) is None
+    assert attempt(sqlite_engine, counters("anna", "203.0.113.7", None)) is not None
+    assert attempt(sqlite_engine, counters("anna", "203.0.113.8", None)) is None
     for number in range(30):
-        assert attempt(engine, counters(f"none-{number}", f"2001:db8::{number:x}", None)) is None
-    assert attempt(engine, counters("berta", "2001:db8::ffff", None)) is not None  # the same network of 64 bits
+        assert attempt(sqlite_engine, counters(f"none-{number}", f"2001:db8::{number:x}", None)) is None
+    assert attempt(sqlite_engine, counters("berta", "2001:db8::ffff", None)) is not None  # the same network of 64 bits
 
 
-def test_a_known_browser_does_not_wait_for_what_strangers_do(engine: Engine) -> None:
+def test_a_known_browser_does_not_wait_for_what_strangers_do(sqlite_engine: Engine) -> None:
     stranger, owner = counters("anna", "203.0.113.7", None), counters("anna", "203.0.113.7", KNOWN)
-    while attempt(engine, stranger) is None:
+    while attempt(sqlite_engine, stranger) is None:
         pass
-    assert attempt(engine, owner) is None
-    assert attempt(engine, stranger, NOON + timedelta(seconds=1)) is not None  # and does not add to it
+    assert attempt(sqlite_engine, owner) is None
+    assert attempt(sqlite_engine, stranger, NOON + timedelta(seconds=1)) is not None  # and does not add to it
 
 
-def test_attempts_during_the_wait_do_not_lengthen_it(engine: Engine) -> None:
+def test_attempts_during_the_wait_do_not_lengthen_it(sqlite_engine: Engine) -> None:
     counted = counters("anna", None, None)
-    while attempt(engine, counted) is None:
+    while attempt(sqlite_engine, counted) is None:
         pass
-    first = attempt(engine, counted)
+    first = attempt(sqlite_engine, counted)
     for second in range(1, 10):
-        assert attempt(engine, counted, NOON + timedelta(seconds=second)) == first
+        assert attempt(sqlite_engine, counted, NOON + timedelta(seconds=second)) == first
     assert first is not None
-    assert attempt(engine, counted, first) is None
+    assert attempt(sqlite_engine, counted, first) is None
 
 
-def test_time_and_an_administrator_forgive(engine: Engine) -> None:
+def test_time_and_an_administrator_forgive(sqlite_engine: Engine) -> None:
     counted = counters("anna", None, None)
     for _ in range(5):
-        assert attempt(engine, counted) is None
-    assert attempt(engine, counted) is not None
-    with writing(engine) as connection:
+        assert attempt(sqlite_engine, counted) is None
+    assert attempt(sqlite_engine, counted) is not None
+    with writing(sqlite_engine) as connection:
         forgive(connection, "anna")
-    assert attempt(engine, counted) is None
+    assert attempt(sqlite_engine, counted) is None
     for _ in range(4):
-        attempt(engine, counted)
+        attempt(sqlite_engine, counted)
     later = NOON + timedelta(hours=4)
-    assert [attempt(engine, counted, later) for _ in range(4)] == [None] * 4
+    assert [attempt(sqlite_engine, counted, later) for _ in range(4)] == [None] * 4
 
 
 def test_the_right_password_takes_back_the_name_and_not_what_an_address_did(engine: Engine) -> None:
@@ -104,9 +104,9 @@ def test_a_hundred_at_once_are_not_a_hundred_guesses(engine: Engine) -> None:
     assert sum(allowed) == 5
 
 
-def test_what_was_counted_a_day_ago_goes(engine: Engine) -> None:
+def test_what_was_counted_a_day_ago_goes(sqlite_engine: Engine) -> None:
     for number in range(3):
-        attempt(engine, counters(f"nobody-{number}", None, None))
-    attempt(engine, counters("anna", None, None), NOON + timedelta(days=2))
-    with engine.connect() as connection:
+        attempt(sqlite_engine, counters(f"nobody-{number}", None, None))
+    attempt(sqlite_engine, counters("anna", None, None), NOON + timedelta(days=2))
+    with sqlite_engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(sign_in_attempts)) == 1
