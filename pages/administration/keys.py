@@ -80,11 +80,10 @@ def _keys(context: Context, keys: Sequence[ApiKey]) -> None:
                 display(key.service_account_id or "itself"),
                 display(_allows(key)),
                 short(key.expires_at, context.zone)[:16],
-                key.id,
             )
             for key in keys
         ],
-        columns=["name", "status", "account", "allows", "expires", "id"],
+        columns=["name", "status", "account", "allows", "expires"],
     )
     column = st.column_config
     clickable_table(
@@ -96,9 +95,8 @@ def _keys(context: Context, keys: Sequence[ApiKey]) -> None:
             "name": column.TextColumn("Name", width=130, help="A click shows the key."),
             "status": column.TextColumn("State", width=65),
             "account": column.TextColumn("Acts as", width=95),
-            "allows": column.TextColumn("May", width=190),
+            "allows": column.TextColumn("May", width=160),
             "expires": column.TextColumn("Until", help=f"In {context.zone.key}", width=125),
-            "id": column.TextColumn("Id", width=170),
         },
     )
 

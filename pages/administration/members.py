@@ -71,9 +71,9 @@ def _table(context: Context, found: list[Member]) -> None:
         lambda row: address.write(**{_MEMBER: found[row].subject}),
         height=table_height(len(frame), _HEIGHT),
         column_config={
-            "name": column.TextColumn("Name", width=170, help="A click shows the member."),
-            "subject": column.TextColumn("Signs in as", width=150),
-            "roles": column.TextColumn("Roles", width=210),
+            "name": column.TextColumn("Name", width=150, help="A click shows the member."),
+            "subject": column.TextColumn("Signs in as", width=130),
+            "roles": column.TextColumn("Roles", width=190),
             "seq": column.NumberColumn("Record", format="localized", width=70, help="The record that says so."),
         },
     )
