@@ -15,7 +15,7 @@ from flasktrack.store.scope import Permission
 from flasktrack.ui import address
 from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.links import page_link
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, of_click
 from flasktrack.ui.text import literal
 from flasktrack.ui.theme import ATTENTION
 
@@ -135,7 +135,8 @@ def _change(context: Context, in_force: InForce, rule: Rule, key: str) -> None:
     try:
         after = in_force.thresholds.with_values(rule.name, given)
         record = set_thresholds(
-            context.engine, context.scope, in_force, after, reason=st.session_state[f"{key}_reason"],
+            context.engine, of_click(context, Permission.SET_THRESHOLDS).scope, in_force, after,
+            reason=st.session_state[f"{key}_reason"],
         )  # fmt: skip
     except FlaskTrackError as problem:
         st.session_state[_REFUSED] = (rule.name, str(problem))

@@ -5,11 +5,13 @@ The page may be left meanwhile: a row in the database says how far an export is,
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from flasktrack.core.display import display
 from flasktrack.core.record import SECTIONS
-from flasktrack.errors import FlaskTrackError
+from flasktrack.errors import FlaskTrackError, NotPermitted
 from flasktrack.export.columns import COLUMNS
 from flasktrack.export.formats import COLUMNS as TAKES_COLUMNS
 from flasktrack.export.formats import FORMATS, WITHHELD, ExportFormat, format_named
@@ -36,7 +38,7 @@ from flasktrack.ui import address
 from flasktrack.ui.jobs import asked_in, run_beside
 from flasktrack.ui.links import page_link
 from flasktrack.ui.saved_filters import saved_filters
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, of_click
 from flasktrack.ui.text import count, literal
 from flasktrack.ui.verify_now import seal_first
 
@@ -125,7 +127,11 @@ def _start(
 def start_export(
     context: Context, counted: RecordFilter, records: int, format_: ExportFormat, options: ExportOptions
 ) -> str:
-    """Let a process write an export, which the page Exports shows by the id that this returns. Raises ExportFailed."""
+    """Let a process write an export, which the page Exports shows by the id that this returns.
+
+    It is what a click does. Raises NotPermitted, ExportFailed.
+    """
+    context = of_click(context, Permission.EXPORT)
     asked = ask_for_export(
         context.engine, context.scope, counted, records, format_.name, options, Settings.from_environment()
     )
@@ -156,6 +162,11 @@ def _progress(context: Context) -> None:
         _one(context, one)
 
 
+def _cancel(context: Context, export_id: str) -> None:
+    with suppress(NotPermitted):  # the page says so, next
+        cancel_export(context.engine, of_click(context, Permission.EXPORT).scope, export_id)
+
+
 def _one(context: Context, one: Export) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         share = min(1.0, one.written / one.records) if one.records else 1.0
@@ -164,6 +175,5 @@ def _one(context: Context, one: Export) -> None:
         cancelling = one.status == CANCELLING
         st.progress(share, text="Cancelling ..." if cancelling else literal(done), width=520)
         st.button(
-            "Cancel", key=f"cancel_{one.id}", disabled=cancelling, on_click=cancel_export,
-            args=(context.engine, context.scope, one.id),
+            "Cancel", key=f"cancel_{one.id}", disabled=cancelling, on_click=_cancel, args=(context, one.id),
         )  # fmt: skip

@@ -17,7 +17,7 @@ from flasktrack.trust.keyring import Keyring
 from flasktrack.ui.downloads import Proof, download_address
 from flasktrack.ui.links import page_link
 from flasktrack.ui.make_export import start_export
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, of_click
 from flasktrack.ui.text import literal, number
 
 _STATE = "record_proof"
@@ -50,9 +50,9 @@ def draw_proof(context: Context, checked: CheckedRecord) -> None:
 
 
 def _prove(context: Context, seq: int) -> None:
-    context.scope.check(Permission.EXPORT)
-    ledger = Ledger(context.engine, context.scope)
     try:
+        context = of_click(context, Permission.EXPORT)
+        ledger = Ledger(context.engine, context.scope)
         text = record_proof(ledger, Keyring.from_settings(Settings.from_environment()), seq)
     except FlaskTrackError as problem:
         _keep(context, seq, problem=str(problem))

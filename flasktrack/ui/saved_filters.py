@@ -14,9 +14,9 @@ from flasktrack.store.saved_filters import (
     may_change,
     save_filter,
 )
-from flasktrack.store.scope import Scope
+from flasktrack.store.scope import Permission, Scope
 from flasktrack.ui.filter_bar import set_filter
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, of_click
 from flasktrack.ui.text import literal
 
 _NAME, _SHARED, _SAID = "saved_filter_name", "saved_filter_shared", "saved_filter_said"
@@ -35,7 +35,7 @@ def saved_filters(context: Context, chosen: RecordFilter) -> None:
         st.caption(literal(f"Save this filter: {chosen.describe(context.zone)}"))
         st.text_input("Name", key=_NAME, max_chars=MAX_NAME, placeholder="Such as: Deletions", width=320)
         st.checkbox("Share it with the organization", key=_SHARED)
-        st.button("Save", key="saved_filter_save", on_click=_save, args=(context, scope, chosen))
+        st.button("Save", key="saved_filter_save", on_click=_save, args=(context, chosen))
         if said := st.session_state.pop(_SAID, None):
             st.caption(literal(said))
 
@@ -56,20 +56,21 @@ def _one(context: Context, scope: Scope, saved: SavedFilter) -> None:
         if may_change(scope, saved):
             st.button(
                 "", key=f"saved_filter_drop_{key}", icon=":material/delete:", help="Forget it", type="tertiary",
-                on_click=_forget, args=(context, scope, saved),
+                on_click=_forget, args=(context, saved),
             )  # fmt: skip
 
 
-def _forget(context: Context, scope: Scope, saved: SavedFilter) -> None:
+def _forget(context: Context, saved: SavedFilter) -> None:
     try:
-        delete_filter(context.engine, scope, saved.name, shared=saved.is_shared)
+        delete_filter(context.engine, of_click(context, Permission.EXPORT).scope, saved.name, shared=saved.is_shared)
     except FlaskTrackError as problem:
         st.session_state[_SAID] = str(problem)
 
 
-def _save(context: Context, scope: Scope, chosen: RecordFilter) -> None:
+def _save(context: Context, chosen: RecordFilter) -> None:
     name, shared = st.session_state[_NAME], st.session_state[_SHARED]
     try:
+        scope = of_click(context, Permission.EXPORT).scope
         save_filter(context.engine, scope, name, chosen.to_params(), shared=shared)
     except FlaskTrackError as problem:
         st.session_state[_SAID] = str(problem)

@@ -5,17 +5,18 @@ In a demo, organization and role are chosen in a switcher that says so, and kept
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 from sqlalchemy import Engine
 
+from flasktrack.access.acting import renewed
 from flasktrack.access.demo import demo_principal
 from flasktrack.access.permissions import scope_for
 from flasktrack.access.principal import Principal
 from flasktrack.access.roles import Role
-from flasktrack.errors import UnknownOrganization
+from flasktrack.errors import NotPermitted, UnknownOrganization
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.following import Follower, Standing, follow
 from flasktrack.settings import Settings
@@ -90,6 +91,19 @@ def _principal(engine: Engine, organization_ids: list[str]) -> Principal:
         return signin.current_principal(engine)
     role = Role(address.choice(address.ROLE, [str(role) for role in ROLES_WITH_PAGES], Role.QA_LEAD))
     return demo_principal(role, organization_ids, signin.request_context())
+
+
+def of_click(context: Context, permission: Permission) -> Context:
+    """The context for what a click does, with what its person may do by now.
+
+    A click's work runs before the page is made anew, with what was at hand when the page was drawn; since then its
+    session may have ended, and its person may have lost a role. Raises NotPermitted.
+    """
+    if not signin.is_demo():
+        session = signin.current_session(context.engine)
+        if session is None or session.subject != context.principal.subject:
+            raise NotPermitted("You are not signed in any more.", "Sign in, and do it again.")
+    return replace(context, scope=renewed(context.engine, context.scope, permission))
 
 
 def keep_up(context: Context) -> Standing:

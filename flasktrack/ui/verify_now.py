@@ -6,9 +6,10 @@ import threading
 
 import streamlit as st
 
+from flasktrack.errors import NotPermitted
 from flasktrack.store.scope import Permission
 from flasktrack.ui.jobs import Job
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, of_click
 from flasktrack.ui.text import literal
 
 _EVERY = 0.5  # seconds between two looks at the progress
@@ -25,7 +26,10 @@ class _Running:
         return self._jobs.get(_key(context))
 
     def start(self, context: Context, permission: Permission, *command: str) -> None:
-        context.scope.check(permission)
+        try:
+            context = of_click(context, permission)
+        except NotPermitted:  # the page says so, next
+            return
         with self._lock:
             job = self._jobs.get(_key(context))
             if job is None or not job.running:

@@ -22,6 +22,7 @@ from flasktrack.store.api_keys import (
     revoke_api_key,
 )
 from flasktrack.store.engine import writing
+from flasktrack.store.scope import Permission, Scope
 from flasktrack.store.service_accounts import (
     ServiceAccount,
     add_service_account,
@@ -33,7 +34,7 @@ from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.links import page_link
 from flasktrack.ui.outcome import attempt, draw_outcome
 from flasktrack.ui.page import open_page
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, of_click
 from flasktrack.ui.text import count, literal
 from flasktrack.ui.times import short
 
@@ -136,9 +137,9 @@ def _issued_now(context: Context, form: str) -> None:
     parts = ("name", "account", "actions", "read", "users", "days", "reason")
     given = {part: st.session_state[f"{form}_{part}"] for part in parts}
 
-    def issue(connection: Connection) -> str:
+    def issue(connection: Connection, scope: Scope) -> str:
         made, token = issue_api_key(
-            connection, context.scope, name=given["name"], reason=given["reason"], actions=given["actions"],
+            connection, scope, name=given["name"], reason=given["reason"], actions=given["actions"],
             may_read=given["read"], may_name_users=given["users"], service_account_id=given["account"] or None,
             lifetime=timedelta(days=given["days"]),
         )  # fmt: skip
@@ -183,8 +184,8 @@ def _one(context: Context, opened: ApiKey) -> None:
 
 
 def _revoked(context: Context, opened: ApiKey, reason: str) -> None:
-    def revoke(connection: Connection) -> str:
-        key = revoke_api_key(connection, context.scope, opened.id, reason=st.session_state[reason])
+    def revoke(connection: Connection, scope: Scope) -> str:
+        key = revoke_api_key(connection, scope, opened.id, reason=st.session_state[reason])
         return f"The key {key.name} is revoked: record {key.seq:,} says so."
 
     _write(context, revoke)
@@ -223,8 +224,8 @@ def _add_account(context: Context) -> None:
 def _account_added(context: Context, form: str) -> None:
     id_, name, reason = (st.session_state[f"{form}_{part}"] for part in ("id", "name", "reason"))
 
-    def add(connection: Connection) -> str:
-        made = add_service_account(connection, context.scope, id_.strip(), name.strip(), reason=reason)
+    def add(connection: Connection, scope: Scope) -> str:
+        made = add_service_account(connection, scope, id_.strip(), name.strip(), reason=reason)
         return f"The service account {made.id} is there: record {made.seq:,} says so."
 
     _write(context, add, "accounts")
@@ -242,17 +243,18 @@ def _retire_account(context: Context, used: Sequence[ServiceAccount]) -> None:
 def _account_retired(context: Context, form: str) -> None:
     id_, reason = st.session_state[f"{form}_id"], st.session_state[f"{form}_reason"]
 
-    def retire(connection: Connection) -> str:
-        made = retire_service_account(connection, context.scope, id_, reason=reason)
+    def retire(connection: Connection, scope: Scope) -> str:
+        made = retire_service_account(connection, scope, id_, reason=reason)
         return f"The service account {made.id} is retired: record {made.seq:,} says so."
 
     _write(context, retire, "accounts")
 
 
-def _write(context: Context, change: Callable[[Connection], str], place: str = "keys") -> None:
+def _write(context: Context, change: Callable[[Connection, Scope], str], place: str = "keys") -> None:
     def write() -> str:
+        scope = of_click(context, Permission.MANAGE_KEYS).scope
         with writing(context.engine) as connection:
-            return change(connection)
+            return change(connection, scope)
 
     attempt(place, write)
 

@@ -11,12 +11,13 @@ import streamlit as st
 from flasktrack.access.members import Member, add_member, change_roles, list_members, remove_member
 from flasktrack.access.roles import Role, role_titles
 from flasktrack.core.display import display
+from flasktrack.store.scope import Permission, Scope
 from flasktrack.ui import address
 from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.links import page_link
 from flasktrack.ui.outcome import attempt, draw_outcome
 from flasktrack.ui.page import open_page
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, of_click
 from flasktrack.ui.text import count, literal
 
 _HEIGHT = 430
@@ -126,7 +127,7 @@ def _added(context: Context, key: str) -> None:
     subject = f"user:{subject.strip().removeprefix('user:')}"
 
     def add() -> str:
-        record = add_member(context.engine, context.scope, subject, name.strip() or None, roles, reason=reason)
+        record = add_member(context.engine, _scope(context), subject, name.strip() or None, roles, reason=reason)
         for part in ("subject", "name", "reason"):
             st.session_state[f"{key}_{part}"] = ""
         st.session_state[f"{key}_roles"] = []
@@ -139,7 +140,7 @@ def _changed(context: Context, one: Member, key: str) -> None:
     name, roles, reason = (st.session_state[f"{key}_{part}"] for part in ("name", "roles", "reason"))
 
     def change() -> str:
-        record = change_roles(context.engine, context.scope, one.subject, roles, reason=reason, name=name.strip())
+        record = change_roles(context.engine, _scope(context), one.subject, roles, reason=reason, name=name.strip())
         return f"{one.subject} is changed: record {record.seq:,} says so."
 
     attempt("members", change)
@@ -150,9 +151,13 @@ def _removed(context: Context, one: Member, key: str) -> None:
 
 
 def _remove(context: Context, one: Member, reason: str) -> str:
-    record = remove_member(context.engine, context.scope, one.subject, reason=reason)
+    record = remove_member(context.engine, _scope(context), one.subject, reason=reason)
     address.write(**{_MEMBER: None})
     return f"{one.subject} is no member any more: record {record.seq:,} says so."
+
+
+def _scope(context: Context) -> Scope:
+    return of_click(context, Permission.MANAGE_MEMBERS).scope
 
 
 main()

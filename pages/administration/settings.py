@@ -11,12 +11,13 @@ from flasktrack.insight.attention.rules import RULES
 from flasktrack.insight.attention.thresholds import read_thresholds
 from flasktrack.settings import DEMO, LOCAL, OIDC, PROXY, Settings
 from flasktrack.store.profile import MAX_DAYS, MAX_MINUTES, Profile, ProfileInForce, change_profile, read_profile
+from flasktrack.store.scope import Permission
 from flasktrack.ui import address
 from flasktrack.ui.attention_rules import draw_rules
 from flasktrack.ui.links import page_link
 from flasktrack.ui.outcome import attempt, draw_outcome
 from flasktrack.ui.page import open_page
-from flasktrack.ui.session import Context
+from flasktrack.ui.session import Context, of_click
 from flasktrack.ui.text import count, literal
 
 _WAYS = {
@@ -91,7 +92,8 @@ def _changed(context: Context, found: ProfileInForce, key: str) -> None:
     after = Profile(given["name"].strip(), given["zone"], given["days"], given["views"], given["minutes"])
 
     def change() -> str:
-        record = change_profile(context.engine, context.scope, found, after, reason=given["reason"])
+        scope = of_click(context, Permission.MANAGE_SETTINGS).scope
+        record = change_profile(context.engine, scope, found, after, reason=given["reason"])
         return f"Changed: record {record.seq:,} says so."
 
     attempt("settings", change)

@@ -1,0 +1,90 @@
+"""A click does what its person may do by then, and not what they might when the page was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, func, select
+from streamlit.runtime.context import ContextProxy
+
+from flasktrack.access.accounts import add_account
+from flasktrack.access.members import add_member, change_roles
+from flasktrack.access.roles import Role
+from flasktrack.access.sessions import end_session, hash_token, start_session
+from flasktrack.core.times import utc_now
+from flasktrack.settings import LOCAL
+from flasktrack.store.engine import open_engine, writing
+from flasktrack.store.schema import api_key, saved_filter
+from flasktrack.store.schema import export as export_table
+from flasktrack.store.scope import machine_scope
+from flasktrack.ui import make_export
+from flasktrack.ui.door import SESSION_HEADER
+from tests.ui.app import App, OpenApp
+
+SMALL = "small-lab"
+OPERATOR = machine_scope(SMALL)
+TOKEN = hash_token("a token")
+_MADE = (api_key, export_table, saved_filter)
+
+
+@pytest.fixture
+def engine(small_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """A database in which Anna is signed in, and may do everything; the app knows her by her session."""
+    engine, now = open_engine(small_url), utc_now()
+    for subject, name in (("user:anna", "Anna"), ("user:carl", "Carl")):
+        add_member(engine, OPERATOR, subject, name, {Role.QA_LEAD, Role.ADMINISTRATOR}, reason="founds the lab")
+    with writing(engine) as connection:
+        add_account(connection, "anna", "Anna", "no password")
+        start_session(connection, TOKEN, "anna", LOCAL, expires=now + timedelta(hours=1), now=now)
+    monkeypatch.setenv("FLASKTRACK_SIGN_IN", LOCAL)
+    monkeypatch.setattr(ContextProxy, "headers", property(lambda _: {SESSION_HEADER: TOKEN.hex()}))
+    monkeypatch.setattr(make_export, "run_beside", lambda *_: None)
+    yield engine
+    engine.dispose()
+
+
+def nothing(_: Engine) -> None: ...
+
+
+def signed_out(engine: Engine) -> None:
+    with writing(engine) as connection:
+        end_session(connection, TOKEN)
+
+
+def other_work(engine: Engine) -> None:
+    change_roles(engine, OPERATOR, "user:anna", {Role.LAB_MANAGER}, reason="other work")
+
+
+def export(app: App) -> None:
+    app.click(next(label for label in app.buttons if label.startswith("Export ")))
+
+
+def share_filter(app: App) -> None:
+    app.test.text_input(key="saved_filter_name").set_value("All")
+    app.test.checkbox(key="saved_filter_shared").set_value(True)
+    app.click("Save")
+
+
+def issue_key(app: App) -> None:
+    form = f"issue_key_{SMALL}"
+    app.test.text_input(key=f"{form}_name").set_value("LIMS")
+    app.test.text_input(key=f"{form}_reason").set_value("SOP-12")
+    app.test.checkbox(key=f"{form}_read").set_value(True)
+    app.click("Issue the key")
+
+
+@pytest.mark.parametrize("change", [nothing, signed_out, other_work])
+@pytest.mark.parametrize(("page", "act"), [("exports", share_filter), ("exports", export), ("keys", issue_key)])
+def test_who_is_out_or_has_lost_a_role_does_nothing_with_a_page_from_before(
+    open_app: OpenApp, small_url: str, engine: Engine, page: str, act: Callable[[App], None],
+    change: Callable[[Engine], None],
+) -> None:  # fmt: skip
+    app = open_app(small_url, page, org=SMALL)
+    assert app.errors == []
+    change(engine)
+    act(app)
+    with engine.connect() as connection:
+        made = [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in _MADE]
+    assert sum(made) == (change is nothing)
