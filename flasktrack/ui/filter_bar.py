@@ -22,7 +22,9 @@ from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.week_hours import read_week_hours
 from flasktrack.ui import address
+from flasktrack.ui.links import CURRENT_PAGE
 from flasktrack.ui.loaders import ask
+from flasktrack.ui.looking import searched
 from flasktrack.ui.presets import Period, presets
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import pair
@@ -74,6 +76,8 @@ def filter_bar(context: Context) -> RecordFilter:
         _chips(context, chosen)
     if problem := st.session_state.pop(_PROBLEM, None):
         st.warning(literal(problem), icon=":material/warning:")
+    page = st.session_state[CURRENT_PAGE]
+    searched(context, page, replace(chosen, actors=()) if page == "actors" else chosen)  # there, actors are viewed
     return chosen
 
 

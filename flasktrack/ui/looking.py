@@ -41,10 +41,11 @@ def viewed(context: Context, page: str, kind: str, id_: str) -> None:
     _note(context, Look(VIEW, _page(page), Reference(kind, id_)))
 
 
-def searched(context: Context, page: str, chosen: RecordFilter) -> None:
-    """Somebody searches the records, where the filter asks for less than all."""
-    if not chosen.is_empty:
-        _note(context, Look(SEARCH, _page(page), filter=json.dumps(chosen.to_params(), sort_keys=True)))
+def searched(context: Context, page: str, chosen: RecordFilter, **words: str) -> None:
+    """Somebody searches, where the filter or the words that were typed besides ask for less than all."""
+    asked = chosen.to_params() | {name: typed for name, typed in words.items() if typed}
+    if asked:
+        _note(context, Look(SEARCH, _page(page), filter=json.dumps(asked, sort_keys=True)))
 
 
 def turned_away(context: Context, page: str) -> None:

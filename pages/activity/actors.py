@@ -17,7 +17,7 @@ from flasktrack.ui.actor_profile import actor_kind, actor_name, actor_title, dra
 from flasktrack.ui.charts import clickable_table, filter_key, narrow_to, table_height
 from flasktrack.ui.filter_bar import filter_bar, set_filter
 from flasktrack.ui.loaders import ask
-from flasktrack.ui.looking import viewed
+from flasktrack.ui.looking import searched, viewed
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_table import records
 from flasktrack.ui.session import Context
@@ -87,6 +87,8 @@ def _compare(chosen: RecordFilter, actor: pd.Series, everybody: pd.DataFrame) ->
 
 def _all(context: Context, chosen: RecordFilter, found: pd.DataFrame) -> None:
     words = (address.value("find") or "").strip()
+    if words:
+        searched(context, "actors", chosen, find=words)
     listed = found[_named(found, words)] if words else found
     st.text(_sentence(found, listed, words))
     over_time, hours = st.columns([3, 2])

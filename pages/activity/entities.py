@@ -15,6 +15,7 @@ from flasktrack.ui.charts import clickable_table, filter_key, narrow_to, table_h
 from flasktrack.ui.entity import draw_entity
 from flasktrack.ui.filter_bar import current_filter, filter_bar
 from flasktrack.ui.loaders import ask
+from flasktrack.ui.looking import searched
 from flasktrack.ui.page import open_page
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import pair
@@ -37,6 +38,8 @@ def main() -> None:
 def _find(context: Context, chosen: RecordFilter) -> None:
     """A list of entities, found by words in their type, id or name, or by a related entity; a click opens one."""
     words, related = (address.value("find") or "").strip(), (address.value("related") or "").strip()
+    if words or related:
+        searched(context, "entities", chosen, find=words, related=related)
     try:
         found = ask(context, find_entities, chosen, words, related, _MOST)
     except InvalidFilter as problem:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from flasktrack.ui.filter_bar import filter_bar
-from flasktrack.ui.looking import searched
 from flasktrack.ui.page import open_page
 from flasktrack.ui.record_table import records
 
 context = open_page("records")
-chosen = filter_bar(context)
-searched(context, "records", chosen)
-records(context, chosen)
+records(context, filter_bar(context))
