@@ -22,9 +22,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine
 
 from flasktrack.access.demo import demo_role
+from flasktrack.core.body import check_characters
 from flasktrack.core.record import MAX_ID, Reference
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import DatabaseError, FlaskTrackError
+from flasktrack.errors import DatabaseError, FlaskTrackError, InvalidRecord
 from flasktrack.store.acts import append_act
 from flasktrack.store.engine import writing
 from flasktrack.store.profile import read_profile
@@ -127,13 +128,13 @@ def _record(connection: Connection, kept: _Kept) -> None:
 
 def _recordable(look: Look) -> bool:
     """Whether a record can name it: an address may ask for anything."""
-    about = look.about
-    return about is None or (
-        1 <= len(about.type) <= MAX_ID
-        and 1 <= len(about.id) <= MAX_ID
-        and "\x00" not in about.type + about.id
-        and (about.type + about.id).isprintable()
-    )
+    if look.about is None:
+        return True
+    try:
+        check_characters("related", look.about.type + look.about.id)
+    except InvalidRecord:
+        return False
+    return all(1 <= len(text) <= MAX_ID for text in look.about)
 
 
 def _place(engine: Engine) -> str:

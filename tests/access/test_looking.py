@@ -113,6 +113,15 @@ def replace_about(id_: str) -> Look:
     return SAMPLE._replace(about=Reference("sample", id_))
 
 
+def test_whatever_a_record_can_name_is_told_where_it_is_looked_at(lab: Engine, anna: Scope) -> None:
+    named = [Reference("sample", id_) for id_ in ("S\u00a01", "S\n1", "S\u200b1")]  # none of which a terminal prints
+    looks = Looks(Clock())
+    for about in named:
+        looks.note(lab, anna, SAMPLE._replace(about=about))
+    assert looks.flush(everything=True) == 3
+    assert [related for _, _, _, (related,) in told(lab)] == named
+
+
 def test_where_nothing_can_be_appended_looks_are_given_up_and_nothing_fails(lab: Engine, anna: Scope) -> None:
     looks = Looks()
     looks.note(lab, anna, SAMPLE)
