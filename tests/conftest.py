@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
 from sqlalchemy import URL, Engine, make_url
 
 from flasktrack.store.engine import initialize, open_engine
@@ -290,20 +290,25 @@ def browser() -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(browser: BrowserContext) -> Iterator[Page]:
+def page(browser: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Page]:
     """An empty page. The test fails where it asks for anything that is not on this machine (and nothing is found
-    there), throws a JavaScript error, or does what the content security policy forbids."""
+    there), throws a JavaScript error, or does what the content security policy forbids: a test that tries just that is
+    marked `tries_what_is_forbidden`."""
     outside: list[str] = []
     errors: list[str] = []
 
-    def note(request: Request) -> None:
-        if urlsplit(request.url).hostname not in ("127.0.0.1", None):  # None: data that is part of the page
-            outside.append(request.url)
+    def note(asked: Request) -> None:
+        if urlsplit(asked.url).hostname not in ("127.0.0.1", None):  # None: data that is part of the page
+            outside.append(asked.url)
+
+    def note_refusal(said: ConsoleMessage) -> None:
+        if "Content Security Policy" in said.text and not request.node.get_closest_marker("tries_what_is_forbidden"):
+            errors.append(said.text)
 
     with closing(browser.new_page()) as page:
         page.on("request", note)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+        page.on("console", note_refusal)
         yield page
     browser.clear_cookies()
     assert not outside, f"the page asked the internet for {outside}"

@@ -88,6 +88,7 @@ def add_member(
     `subject` is `user:` and an id: what their sign-in calls them. Raises NotPermitted, MemberRefused for a subject,
     name or roles that none can have, for one who is a member already and for no reason; UnknownOrganization.
     """
+    scope.check(Permission.MANAGE_MEMBERS)
     _check_subject(subject)
     after = _state(name or subject.partition(":")[2], roles)
     with writing(engine) as connection:
@@ -108,6 +109,7 @@ def change_roles(
     Raises NotPermitted, and MemberRefused for one who is no member, for a change of nothing, for no reason, and where
     nobody would be an administrator any more.
     """
+    scope.check(Permission.MANAGE_MEMBERS)  # first: whether there is such a member is not theirs to know
     with writing(engine) as connection:
         before = _known(connection, scope, subject)
         after = _state(name or before["name"], roles)
@@ -121,6 +123,7 @@ def change_roles(
 
 def remove_member(engine: Engine, scope: Scope, subject: str, *, reason: str) -> Record:
     """End a membership, at once, and return the record of it. Raises as `change_roles`."""
+    scope.check(Permission.MANAGE_MEMBERS)
     with writing(engine) as connection:
         before = _known(connection, scope, subject)
         record = _record(connection, scope, "delete", subject, before, None, reason)

@@ -105,6 +105,7 @@ def test_an_altered_record_is_marked_whether_the_page_or_the_package_was_altered
     status(page, "broken")
 
 
+@pytest.mark.tries_what_is_forbidden
 def test_text_of_records_is_text_and_nothing_can_be_fetched(lab: Lab, page: Page, tmp_path: Path) -> None:
     opened(page, report(lab, tmp_path))
     page.get_by_role("button", name="Record 8, details").click()
@@ -144,6 +145,7 @@ def test_what_the_browser_can_not_check_is_said_and_not_passed(
     status(page, left)
 
 
+@pytest.mark.tries_what_is_forbidden
 def test_a_page_whose_script_was_altered_runs_nothing(lab: Lab, page: Page, tmp_path: Path) -> None:
     page.goto(report(lab, tmp_path, lambda text: text.replace('"use strict";', 'document.title = "run";', 1)))
     assert page.title() == "Evidence package"
