@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ from flasktrack.store.row_security import of_organization
 from flasktrack.store.scope import Permission
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
+from flasktrack.verify.keeping import REQUEST
 from flasktrack.verify.runner import Trust
 
 _WORTH_A_POOL = 200_000  # records: below that, starting processes takes longer than what they save
@@ -100,6 +102,7 @@ def _verify(options: argparse.Namespace) -> int:
                             verify_organization(
                                 engine, chain, started_by=options.by, trust=trust, incremental=options.incremental,
                                 between=between, workers=workers, progress=progress, indexes=indexes,
+                                context=_request(),
                             )
                         )  # fmt: skip
                 except FlaskTrackError as problem:  # it must not keep the others from being checked
@@ -121,6 +124,12 @@ def _verify(options: argparse.Namespace) -> int:
     if failed:
         return FAILED
     return SOUND if done and not strays and all(one.status == VERIFIED for one in done) else NOT_SOUND
+
+
+def _request() -> dict[str, Any] | None:
+    """The request of a page that started this command (see `ui.jobs`)."""
+    request: dict[str, Any] | None = json.loads(os.environ.get(REQUEST, "null"))
+    return request
 
 
 def _check(engine: Engine, chain: str, options: argparse.Namespace, permission: Permission) -> None:
@@ -197,7 +206,9 @@ def _checkpoint(options: argparse.Namespace) -> int:
             with progress_report(options.progress) as progress:
                 try:
                     _check(engine, chain, options, Permission.SEAL)
-                    checkpoint = seal(engine, chain, trust, started_by=options.by, progress=progress)
+                    checkpoint = seal(
+                        engine, chain, trust, started_by=options.by, progress=progress, context=_request()
+                    )
                 except NotIntact as problem:
                     refused.append({"organization_id": chain, "problem": str(problem)})
                     continue

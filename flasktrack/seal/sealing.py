@@ -6,8 +6,9 @@ nobody gets a signature for a history that was rewritten. The note is stored wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
@@ -39,8 +40,11 @@ def seal(
     started_by: str,
     clock: Callable[[], datetime] = utc_now,
     progress: Progress | None = None,
+    context: Mapping[str, Any] | None = None,
 ) -> StoredCheckpoint | None:
     """Seal all records of an organization and return the checkpoint; the last one where nothing came since.
+
+    `context` is the request in which it was asked for; the record of the verification before it has it.
 
     None where there is no record. Raises SealRefused where what is new is not sound, does not extend what was signed,
     or was signed by keys that are not trusted here; KeyringError, AnchorError, UnknownOrganization.
@@ -61,6 +65,7 @@ def seal(
         incremental=True,
         progress=progress,
         keep=not nothing_new,
+        context=context,
     )
     if done.status == BROKEN:
         raise NotIntact(

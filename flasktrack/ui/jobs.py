@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,12 +22,16 @@ from sqlalchemy import Engine
 from flasktrack.errors import FlaskTrackError
 from flasktrack.settings import HOME
 from flasktrack.ui.session import Context
+from flasktrack.verify.keeping import REQUEST
 
 
 class Job:
-    """A running or finished command. `checked` of `total` records are done; `total` is 0 until it is known."""
+    """A running or finished command. `checked` of `total` records are done; `total` is 0 until it is known.
 
-    def __init__(self, engine: Engine, *arguments: str) -> None:
+    `context` is the request that asks for it.
+    """
+
+    def __init__(self, engine: Engine, *arguments: str, context: Mapping[str, Any] | None = None) -> None:
         self.checked = 0
         self.total = 0
         self.cancelled = False
@@ -39,8 +43,8 @@ class Job:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "flasktrack", *arguments, "--json", "--progress"],
-                env=_environment(engine), stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.PIPE,
-                text=True, errors="replace",
+                env=_environment(engine, context), stdin=subprocess.DEVNULL, stdout=self._output,
+                stderr=subprocess.PIPE, text=True, errors="replace",
             )  # fmt: skip
         except OSError as problem:  # no memory, too many processes, more arguments than the system takes
             self._output.close()
@@ -117,12 +121,13 @@ def run_beside(engine: Engine, ended: Callable[[str], None], *arguments: str) ->
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _environment(engine: Engine) -> dict[str, str]:
+def _environment(engine: Engine, context: Mapping[str, Any] | None = None) -> dict[str, str]:
     paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {
         # Not an argument: whoever lists this machine's processes would read the password.
         "FLASKTRACK_DATABASE_URL": engine.url.render_as_string(hide_password=False),
         "PYTHONPATH": os.pathsep.join(paths),
+        REQUEST: json.dumps(dict(context) if context else None),
     }
 
 

@@ -34,7 +34,7 @@ class _Running:
             job = self._jobs.get(_key(context))
             if job is None or not job.running:
                 who = (f"--organization={context.organization.id}", f"--by={context.scope.actor.subject}")
-                self._jobs[_key(context)] = Job(context.engine, *command, *who)
+                self._jobs[_key(context)] = Job(context.engine, *command, *who, context=context.scope.context)
 
 
 def _key(context: Context) -> tuple[str, str]:

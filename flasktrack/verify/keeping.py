@@ -10,7 +10,9 @@ The record has the row's id as its record_id. It is appended after what it tells
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,18 +32,21 @@ ACTION = "verify"
 ACTS_ON_HISTORY = (ERASE, ACTION)
 """Actions whose `after` says what was done with the history, and not what state the organization is in."""
 
+REQUEST = "FLASKTRACK_REQUEST"
+"""The environment variable in which a page hands its request, as JSON, to the command that it starts."""
+
 _PERSON = "user"
 
 
-def keep_verification(engine: Engine, done: Verification) -> None:
-    """Store a verification, and the record of it, in one transaction.
+def keep_verification(engine: Engine, done: Verification, context: Mapping[str, Any] | None = None) -> None:
+    """Store a verification, and the record of it, in one transaction; `context` is the request that asked for it.
 
     Where no record can be appended (the chain is broken, the organization is gone), the row alone is stored: what was
     found must not be lost for that.
     """
     with writing(of_organization(engine, done.organization_id)) as connection:
         store_verification(connection, done)
-        event = _event(done)
+        event = _event(done, context)
         if event is not None:
             _try_to_append(connection, done.organization_id, event)
 
@@ -52,7 +57,7 @@ def _try_to_append(connection: Connection, organization_id: str, event: Event) -
         append(connection, organization_id, [event])
 
 
-def _event(done: Verification) -> Event | None:
+def _event(done: Verification, context: Mapping[str, Any] | None) -> Event | None:
     """The act, where a person did it."""
     kind, _, id_ = done.started_by.partition(":")
     if kind != _PERSON or not id_:
@@ -75,4 +80,5 @@ def _event(done: Verification) -> Event | None:
             "sealed": done.sealed,
             "findings": {severity: counts[severity] for severity in (ERROR, WARNING, INFO)},
         },
+        context=context or None,
     )

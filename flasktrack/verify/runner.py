@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy import Connection, Engine, func
@@ -95,6 +95,7 @@ def verify_organization(
     progress: Progress | None = None,
     indexes: IndexCheck | None = None,
     keep: bool = True,
+    context: Mapping[str, Any] | None = None,
 ) -> Verification:
     """Check the records of an organization up to where it stands now, and keep the result as a row where the database
     user may write one.
@@ -103,12 +104,13 @@ def verify_organization(
     built on); or those from one position to another. `started_by` is an actor as type:id, or "command line".
     `workers` read spans of records side by side; they need a database that other processes reach. `indexes` is a check
     that has begun already, for all organizations at once; without it, one that reads everything begins its own.
+    `context` is the request in which it was asked for, as the record of it has it.
 
     Raises UnknownOrganization, DatabaseError, KeyringError, AnchorError, InvalidFilter for positions that can't be.
     """
     return verify_with_root(
         engine, organization_id, started_by=started_by, trust=trust, incremental=incremental, between=between,
-        workers=workers, progress=progress, indexes=indexes, keep=keep,
+        workers=workers, progress=progress, indexes=indexes, keep=keep, context=context,
     ).verification  # fmt: skip
 
 
@@ -124,6 +126,7 @@ def verify_with_root(
     progress: Progress | None = None,
     indexes: IndexCheck | None = None,
     keep: bool = True,
+    context: Mapping[str, Any] | None = None,
 ) -> Verified:
     """`verify_organization`, and the root over what was verified: what a seal may sign."""
     # Before the snapshot: a checkpoint that is sealed meanwhile is anchored after it is stored.
@@ -165,7 +168,7 @@ def verify_with_root(
     )
     if keep:
         try:
-            keep_verification(engine, done)
+            keep_verification(engine, done, context)
         except DatabaseReadOnly:  # an auditor's user: what was found must not be lost for that
             done = replace(done, kept=False)
     return Verified(done, outcome.root)

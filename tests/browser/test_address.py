@@ -34,7 +34,5 @@ def test_nonsense_in_an_address_is_explained_and_can_be_reset(app_server: str, p
 
 def test_a_role_that_may_not_open_a_page_is_told_so(app_server: str, page: Page) -> None:
     open_page(page, f"{app_server}/integrity?role=lab-manager")
-    expect(page.get_by_test_id("stAlert")).to_contain_text(
-        "Integrity is not open to you. The role Lab manager"
-    )
+    expect(page.get_by_test_id("stAlert")).to_contain_text("Integrity is not open to you. The role Lab manager")
     expect(page.get_by_role("button", name="Verify now")).to_have_count(0)

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import Engine
 
 from flasktrack.store.engine import open_engine
+from flasktrack.store.reader import Ledger
+from flasktrack.store.scope import machine_scope
 from flasktrack.ui.jobs import Job
 from tests.adversary import alter_record
 
@@ -40,6 +43,14 @@ def test_a_job_ends_with_the_commands_answer_and_all_done(engine: Engine) -> Non
     assert answer["status"] == "verified"
     assert job.total == job.checked == answer["records"]
     assert job.share == 1
+
+
+def test_the_record_of_a_verification_has_the_request_that_asked_for_it(engine: Engine) -> None:
+    ended(Job(engine, "verify", f"--organization={HERE}", "--by=user:u-1", context={"ip": "192.0.2.7"}))
+    newest = list(Ledger(engine, machine_scope(HERE)).stream())[-1]
+    assert (newest.record.action, newest.record.actor_id) == ("verify", "u-1")
+    assert newest.context is not None
+    assert orjson.loads(newest.context.body) == {"ip": "192.0.2.7"}
 
 
 def test_what_is_not_sound_is_an_answer_too(engine: Engine) -> None:
