@@ -91,7 +91,7 @@ def is_loopback(host: str) -> bool:
 def _check(tls: Tls) -> None:
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls.certificate, tls.key, password="")  # asks nobody for a passphrase
+        context.load_cert_chain(tls.certificate, tls.key, password=str)  # which gives none: nobody is asked for one
     except OSError as problem:  # SSLError is one
         raise ServeError(
             f"The certificate {tls.certificate} can't be used with the key {tls.key} ({problem.strerror or problem}).",
