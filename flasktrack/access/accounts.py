@@ -13,10 +13,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from flasktrack.access.demo import demo_role
-from flasktrack.core.body import check_characters
+from flasktrack.core.body import name_problem
 from flasktrack.core.record import MAX_NAME
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import AccountRefused, InvalidRecord
+from flasktrack.errors import AccountRefused
 from flasktrack.store.schema import account, known_browser, sign_in_session
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,126}")
@@ -66,12 +66,8 @@ def add_account(connection: Connection, id_: str, name: str, password: str, *, t
             f"{id_[:80]!r} can't be an account's id.",
             "Take up to 127 lower-case letters, digits and . _ @ + -, with a letter or digit first.",
         )
-    try:
-        check_characters("name", name)
-    except InvalidRecord as problem:
-        raise AccountRefused(f"The account's name {problem.problem}.", "Choose another name.") from None
-    if not 1 <= len(name) <= MAX_NAME:
-        raise AccountRefused(f"An account's name has 1 to {MAX_NAME:,} characters.", "Choose another name.")
+    if (problem := name_problem(name, MAX_NAME)) is not None:
+        raise AccountRefused(problem, "Choose another name.")
     if find_account(connection, id_) is not None:
         raise AccountRefused(f"There is an account {id_} already.", "Choose another id; or: users reset-password")
     made = Account(id_, name, password, temporary, format_time(utc_now()), None)

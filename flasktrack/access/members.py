@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from flasktrack.access.demo import demo_role
 from flasktrack.access.principal import Principal
 from flasktrack.access.roles import Role
-from flasktrack.core.body import check_characters, encode_body
+from flasktrack.core.body import check_characters, encode_body, name_problem
 from flasktrack.core.record import MAX_ID, MAX_NAME, Record, is_organization_id
 from flasktrack.errors import InvalidRecord, MemberRefused
 from flasktrack.store.acts import append_act
@@ -181,12 +181,8 @@ def _check_subject(subject: str) -> None:
 def _state(name: str, roles: Collection[Role]) -> dict[str, Any]:
     """A member as records say it."""
     name = name.strip()
-    try:
-        check_characters("name", name)
-    except InvalidRecord as problem:
-        raise MemberRefused(f"The name {problem.problem}.", "Give another name.") from None
-    if not 1 <= len(name) <= MAX_NAME:
-        raise MemberRefused(f"A name has 1 to {MAX_NAME:,} characters.", "Give another name.")
+    if (problem := name_problem(name, MAX_NAME)) is not None:
+        raise MemberRefused(problem, "Give another name.")
     if not roles:
         raise MemberRefused("A member has one role at least.", "Name one, or remove the member.")
     return {"name": name, "roles": [str(role) for role in Role if role in roles]}

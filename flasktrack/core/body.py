@@ -64,6 +64,17 @@ def check_characters(field: str, text: str) -> None:
             raise InvalidRecord(field, "holds a lone surrogate, which is not a character") from None
 
 
+def name_problem(name: str, longest: int) -> str | None:
+    """A sentence on what keeps a name from being kept, or None; it may have so many characters."""
+    try:
+        check_characters("name", name)
+    except InvalidRecord as problem:
+        return f"The name {problem.problem}."
+    if not 1 <= len(name) <= longest:
+        return f"A name has 1 to {longest:,} characters, and this one {len(name):,}."
+    return None
+
+
 def _is_exact(value: Any, depth: int) -> bool:
     """Whether a value that orjson wrote, with `_AS_IT_IS`, needed none of what `_exact` does.
 

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Engine, Row, Select, and_, bindparam, insert, select, update
 
-from flasktrack.core.body import check_characters, encode_body
+from flasktrack.core.body import encode_body, name_problem
 from flasktrack.core.record import Record
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ApiKeyError, InvalidRecord
@@ -280,12 +280,8 @@ def tell(
 def check_name(name: str) -> str:
     """The name of a key or service account, without spaces around it. Raises ApiKeyError."""
     name = name.strip()
-    try:
-        check_characters("name", name)
-    except InvalidRecord as problem:
-        raise ApiKeyError(f"The name {problem.problem}.", "Give another name.") from None
-    if not 1 <= len(name) <= MAX_NAME:
-        raise ApiKeyError(f"A name has 1 to {MAX_NAME} characters, and this one {len(name):,}.", "Give another name.")
+    if (problem := name_problem(name, MAX_NAME)) is not None:
+        raise ApiKeyError(problem, "Give another name.")
     return name
 
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, update
 
-from flasktrack.core.body import check_characters
+from flasktrack.core.body import name_problem
 from flasktrack.core.record import MAX_NAME, Record
-from flasktrack.errors import InvalidOrganization, InvalidRecord, SettingRefused
+from flasktrack.errors import InvalidOrganization, SettingRefused
 from flasktrack.store.engine import writing
 from flasktrack.store.organization_settings import change_setting, read_setting
 from flasktrack.store.organizations import Organization, check_time_zone, get_organization
@@ -44,11 +44,9 @@ class Profile:
     def check(self) -> None:
         """Raise SettingRefused or InvalidOrganization for what can't be meant."""
         check_time_zone(self.time_zone)
-        try:
-            check_characters("name", self.name)
-        except InvalidRecord as problem:
-            raise InvalidOrganization(f"The name {problem.problem}.", "Choose another name.") from None
-        if not 1 <= len(self.name) <= MAX_NAME or self.name != self.name.strip():
+        if (problem := name_problem(self.name, MAX_NAME)) is not None:
+            raise InvalidOrganization(problem, "Choose another name.")
+        if self.name != self.name.strip():
             raise InvalidOrganization(f"A name has 1 to {MAX_NAME:,} characters.", "Choose another name.")
         for label, number, most in (
             ("days", self.exports_kept_days, MAX_DAYS),

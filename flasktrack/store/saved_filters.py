@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, Row, delete, insert, select
 
-from flasktrack.core.body import check_characters
+from flasktrack.core.body import name_problem
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import InvalidFilter, InvalidRecord, NotPermitted
+from flasktrack.errors import InvalidFilter, NotPermitted
 from flasktrack.store.acts import append_act
 from flasktrack.store.engine import writing
 from flasktrack.store.row_security import of_organization
@@ -56,12 +56,8 @@ def save_filter(engine: Engine, scope: Scope, name: str, params: Mapping[str, li
     """
     scope.check(Permission.EXPORT)
     name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME:
-        raise InvalidFilter(f"A name has 1 to {MAX_NAME} characters, and this one {len(name):,}.", "Give another name.")
-    try:
-        check_characters("name", name)
-    except InvalidRecord as problem:
-        raise InvalidFilter(f"The name {problem.problem}.", "Give another name.") from None
+    if (problem := name_problem(name, MAX_NAME)) is not None:
+        raise InvalidFilter(problem, "Give another name.")
     owner, by = SHARED if shared else scope.actor.subject, scope.actor.subject
     mine = _is(scope, owner, name)
     values = {"filter": orjson.dumps(dict(params)).decode(), "saved_at": format_time(utc_now()), "saved_by": by}
