@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
+import orjson
+
 _LENGTH = len("2026-11-24T05:06:07.123456")
 
 
@@ -18,6 +20,8 @@ def format_time(moment: datetime) -> str:
     Raises ValueError for a naive datetime, or one that lies outside the years 1 to 9999 in UTC.
     """
     if moment.tzinfo is UTC:
+        if moment.microsecond and type(moment) is datetime:  # isoformat takes four times as long
+            return orjson.dumps(moment)[1 : _LENGTH + 1].decode() + "Z"
         return moment.isoformat("T", "microseconds")[:_LENGTH] + "Z"
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise ValueError("has no time zone")

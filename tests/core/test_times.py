@@ -26,6 +26,16 @@ def test_a_moment_survives_the_round_trip(moment: datetime) -> None:
     assert format_time(parse_time(text)) == text
 
 
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_in_utc_is_written_as_isoformat_writes_it(moment: datetime) -> None:
+    class Subclass(datetime):
+        pass
+
+    text = moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    assert format_time(moment) == text
+    assert format_time(Subclass.combine(moment.date(), moment.timetz())) == text
+
+
 @given(moments)
 def test_iso_text_with_an_offset_is_the_same_moment(moment: datetime) -> None:
     assert parse_time(moment.isoformat()) == moment
