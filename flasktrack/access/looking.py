@@ -20,12 +20,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flasktrack.access.demo import demo_role
 from flasktrack.core.body import check_characters
 from flasktrack.core.record import MAX_ID, Reference
 from flasktrack.core.times import format_time, utc_now
-from flasktrack.errors import DatabaseError, FlaskTrackError, InvalidRecord
+from flasktrack.errors import ChainBroken, DatabaseError, FlaskTrackError, InvalidRecord
 from flasktrack.store.acts import append_act
 from flasktrack.store.engine import writing
 from flasktrack.store.profile import read_profile
@@ -36,6 +37,8 @@ VIEW, SEARCH = "view", "search"
 ENTITY_TYPE = "page"
 MOST_KEPT = 10_000
 """Looks that wait to be recorded; when there are more, all are recorded at once."""
+MAX_FILTER = 8192
+"""Characters of what was searched for; more are cut off, so that no search is too long to be on record."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +74,8 @@ class Looks:
         """Keep a look, to be recorded later. Never raises for the database."""
         if demo_role(scope.actor.subject) is not None or not _recordable(look):
             return
+        if look.filter is not None and len(look.filter) > MAX_FILTER:
+            look = look._replace(filter=f"{look.filter[:MAX_FILTER]}…")
         now = self._clock()
         key = _place(engine), scope.organization_id, scope.actor.subject, look
         with self._lock:
@@ -83,8 +88,8 @@ class Looks:
     def flush(self, *, everything: bool = False) -> int:
         """Record those that were gathered for long enough; how many records that were.
 
-        What can't be recorded, since the chain is broken, is left to the log; where the database doesn't answer, it is
-        tried again the next time.
+        A look that no record can tell of is left to the log, and so are all of an organization whose chain is broken;
+        where the database doesn't answer, it is tried again the next time. Never raises.
         """
         with self._lock:
             places = {(place, organization_id) for place, organization_id, _, _ in self._kept}
@@ -103,17 +108,32 @@ class Looks:
             if due and profile.record_views:
                 with writing(of_organization(some.engine, organization_id)) as connection:
                     for kept in due.values():
-                        _record(connection, kept)
-        except DatabaseError as problem:
-            _log.warning("Who looked at %s can't be recorded now: %s", organization_id, problem)
+                        _try_to_record(connection, kept)
+        except (DatabaseError, SQLAlchemyError) as problem:
+            _log.warning("Who looked at %s can't be recorded now: %s", organization_id, _said(problem))
             return 0
-        except FlaskTrackError as problem:
-            _log.error("Who looked at %s can't be recorded: %s", organization_id, problem)
+        except Exception as problem:  # noqa: BLE001 (what waits behind it must go on)
+            _log.error("Who looked at %s can't be recorded: %s", organization_id, _said(problem))
             due = mine
         with self._lock:
             for key in due:
                 self._kept.pop(key, None)
         return len(due)
+
+
+def _try_to_record(connection: Connection, kept: _Kept) -> None:
+    """Record a look, and leave one that can't be to the log: others are not given up for it.
+
+    Raises what keeps every look from being recorded: the chain is broken, or the database doesn't answer.
+    """
+    try:
+        with connection.begin_nested():
+            _record(connection, kept)
+    except (ChainBroken, DatabaseError, OperationalError):
+        raise
+    except Exception as problem:  # noqa: BLE001 (whatever it is, it is this look's)
+        who, where = kept.scope.actor.subject, kept.scope.organization_id
+        _log.error("That %r looked at %s can't be recorded: %s", who, where, _said(problem))
 
 
 def _record(connection: Connection, kept: _Kept) -> None:
@@ -124,6 +144,11 @@ def _record(connection: Connection, kept: _Kept) -> None:
         related=() if look.about is None else (look.about,), occurred_at=kept.first,
         context={name: value for name, value in context.items() if value is not None},
     )  # fmt: skip
+
+
+def _said(problem: Exception) -> str:
+    """What the log may say: a database's own message holds a record's values."""
+    return str(problem) if isinstance(problem, FlaskTrackError) else type(problem).__name__
 
 
 def _recordable(look: Look) -> bool:

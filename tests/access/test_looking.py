@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from flasktrack.access.demo import demo_principal
-from flasktrack.access.looking import SEARCH, VIEW, Look, Looks
+from flasktrack.access.looking import MAX_FILTER, SEARCH, VIEW, Look, Looks
 from flasktrack.access.members import add_member, principal_for
 from flasktrack.access.permissions import scope_for
 from flasktrack.access.roles import Role
@@ -128,3 +128,25 @@ def test_where_nothing_can_be_appended_looks_are_given_up_and_nothing_fails(lab:
     delete_records(lab, NORTHWIND, 2)
     looks.flush(everything=True)
     assert looks.flush(everything=True) == 0
+
+
+def test_one_look_that_no_record_can_tell_of_takes_no_other_with_it(
+    lab: Engine, anna: Scope, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = Looks(Clock())
+    looks.note(lab, anna, SAMPLE)
+    looks.note(lab, replace(anna, context={"user_agent": "\ud800"}), DENIED)
+    looks.note(lab, anna, SEARCHED)
+    looks.flush(everything=True)
+    assert [action for action, *_ in told(lab)] == ["view", "search"]
+    assert "'user:anna' looked at northwind-labs can't be recorded: context" in caplog.text
+    assert looks.flush(everything=True) == 0  # and it is not tried for ever
+
+
+def test_no_search_is_too_long_to_be_on_record(lab: Engine, anna: Scope) -> None:
+    looks = Looks(Clock())
+    looks.note(lab, anna, SEARCHED._replace(filter="x" * 2_000_000))
+    looks.flush(everything=True)
+    (found,) = (one for one in stored(lab) if one.record.action == "search")
+    assert found.context is not None
+    assert orjson.loads(found.context.body)["filter"] == "x" * MAX_FILTER + "…"
