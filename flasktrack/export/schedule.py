@@ -42,7 +42,7 @@ from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.seal.schedule import rounds
 from flasktrack.store.durable import synchronize_folder
-from flasktrack.store.reader import Ledger
+from flasktrack.store.reader import Ledger, by_no_key
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import Permission, Scope
 from flasktrack.trust.checkpoints import latest_checkpoint
@@ -201,7 +201,7 @@ def _anything_new(ledger: Ledger, window: RecordFilter, by: str) -> bool:
     actor_type, _, actor_id = by.partition(":")
     own = (
         audit_record.c.action == "export", audit_record.c.entity_type == "export",
-        audit_record.c.actor_type == actor_type, audit_record.c.actor_id == actor_id,
+        audit_record.c.actor_type == actor_type, audit_record.c.actor_id == actor_id, by_no_key(),
     )  # fmt: skip
     return total > 0 and total > ledger.count(*conditions, *own)
 

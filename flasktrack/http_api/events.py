@@ -14,19 +14,16 @@ import json
 import re
 from typing import Any
 
-from flasktrack.access import members
 from flasktrack.capture.jsonl import Digits, event_from_object, may_hold_a_number, parse_json
 from flasktrack.core.record import Event
 from flasktrack.errors import InvalidRecord
 from flasktrack.http_api.problems import Problem
-from flasktrack.store import api_keys, organization_settings, service_accounts
-from flasktrack.store.api_keys import ApiKey, is_key_id
+from flasktrack.store.api_keys import ApiKey
+from flasktrack.store.own_acts import check_not_own_act
 
 MAX_RECORDS = 1000
 """In one request."""
 
-_OWN_TYPES = {members.ENTITY_TYPE, organization_settings.ENTITY_TYPE, service_accounts.ENTITY_TYPE}
-"""What FlaskTrack believes the newest record of."""
 _STEP = re.compile(r"[^.\[\]]+")
 
 
@@ -96,8 +93,10 @@ def _attribute(key: ApiKey, place: int, event: Event) -> None:
 
     if not key.may_record(event.action):
         raise refuse("action", f"This key may not record {event.action[:60]!r}.")
-    if event.entity_type in _OWN_TYPES or (event.entity_type == api_keys.ENTITY_TYPE and is_key_id(event.entity_id)):
-        raise refuse("entity", "FlaskTrack alone records what becomes of its own settings, members, accounts and keys.")
+    try:
+        check_not_own_act(key.organization_id, event.action, event.entity_type, event.entity_id)
+    except InvalidRecord as problem:
+        raise refuse(problem.field, f"{problem.problem[:1].upper()}{problem.problem[1:]}.") from None
     if event.credential_id not in (None, key.id):
         raise refuse("credential_id", "The credential is this key; leave it out.")
     event.credential_id = key.id

@@ -33,6 +33,7 @@ from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ApiKeyError, InvalidRecord
 from flasktrack.store.acts import append_act
 from flasktrack.store.organizations import get_organization
+from flasktrack.store.own_acts import KEY_ID
 from flasktrack.store.reader import newest_of_entity, tells_state
 from flasktrack.store.schema import api_key, service_account
 from flasktrack.store.scope import Permission, Scope
@@ -46,8 +47,7 @@ MAX_ACTIONS = 100
 
 ACTIVE, EXPIRED, REVOKED, ALTERED = "active", "expired", "revoked", "altered"
 
-_ID = re.compile(r"ftk_[0-9a-f]{16}")
-_TOKEN = re.compile(rf"({_ID.pattern})_[0-9a-f]{{64}}")
+_TOKEN = re.compile(rf"({KEY_ID.pattern})_[0-9a-f]{{64}}")
 ACCOUNT_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 """What a service account's id looks like."""
 _ACTION = re.compile(r"[a-z0-9_]{1,255}")
@@ -220,7 +220,7 @@ def list_api_keys(engine: Engine, scope: Scope) -> list[ApiKey]:
 
 def find_api_key(connection: Connection, organization_id: str, key_id: str, *, lock: bool = False) -> ApiKey | None:
     """An organization's key of that id, as its row says; `lock` keeps others from changing it meanwhile."""
-    if not _ID.fullmatch(key_id):  # it may be text that no database takes
+    if not KEY_ID.fullmatch(key_id):  # it may be text that no database takes
         return None
     row = connection.execute(_BY_ID.with_for_update(of=api_key) if lock else _BY_ID, {"key_id": key_id}).first()
     return None if row is None or row.organization_id != organization_id else _key(row)
@@ -245,11 +245,6 @@ def checked_key(connection: Connection, key: ApiKey) -> ApiKey:
     if told is None or told.findings or told.after is None:
         return replace(key, altered=True)
     return key if (told.record.seq, told.after.body) == (key.seq, body) else replace(key, altered=True)
-
-
-def is_key_id(text: str) -> bool:
-    """Whether it has the form of a key's id."""
-    return _ID.fullmatch(text) is not None
 
 
 def token_hash(token: str) -> bytes:

@@ -22,7 +22,7 @@ from flasktrack.core.times import utc_now
 from flasktrack.errors import SettingRefused
 from flasktrack.store.acts import append_act
 from flasktrack.store.organizations import find_organization
-from flasktrack.store.reader import newest_of_entity
+from flasktrack.store.reader import by_no_key, newest_of_entity
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record, organization_setting
 from flasktrack.store.scope import Permission, Scope, scoped
@@ -97,7 +97,7 @@ def change_setting(
         connection, scope, "update", entity, reason=reason.strip(), before=before, after=after, clock=clock
     )
     seq, kind, id_ = (audit_record.c[column] for column in ("seq", "entity_type", "entity_id"))
-    former = scoped(scope, func.max(seq)).where(kind == ENTITY_TYPE, id_ == name, seq < record.seq)
+    former = scoped(scope, func.max(seq)).where(kind == ENTITY_TYPE, id_ == name, seq < record.seq, by_no_key())
     if (connection.execute(former).scalar_one() or 0) != since:
         raise SettingRefused("Somebody else changed this setting meanwhile; nothing was written.", "Look at it again.")
     values = {"value": encode_body("after", after), "seq": record.seq}

@@ -168,14 +168,23 @@ def tells_state() -> ColumnElement[bool]:
     return audit_record.c.after_digest.is_not(None)
 
 
+def by_no_key() -> ColumnElement[bool]:
+    """Whether a record did not come through an API key: of its own settings FlaskTrack believes no other."""
+    return audit_record.c.credential_id.is_(None)
+
+
 def newest_of_entity(
     connection: Connection, organization_id: str, entity_type: str, entity_id: str, *conditions: ColumnElement[bool]
 ) -> CheckedRecord | None:
-    """The newest record of an entity, by its count of acts: ordered by seq, SQLite may read every record before it."""
+    """The newest record of an entity that FlaskTrack itself made.
+
+    By its count of acts: ordered by seq, SQLite may read every record before it.
+    """
     enter(connection, organization_id)  # whoever finds out where somebody belongs looks at several, one by one
     columns = audit_record.c
     mine = _with_neighbours(organization_id).where(columns.entity_type == entity_type, columns.entity_id == entity_id)
-    row = connection.execute(mine.where(*conditions).order_by(columns.entity_seq.desc()).limit(1)).first()
+    mine = mine.where(by_no_key(), *conditions)
+    row = connection.execute(mine.order_by(columns.entity_seq.desc()).limit(1)).first()
     return None if row is None else _checked_record(row)
 
 

@@ -270,6 +270,11 @@ def test_its_own_records_alone_make_no_further_file(sqlite_engine: Engine, folde
     add(sqlite_engine, 3, 3)
     export_what_is_new(sqlite_engine, followed)
     assert exported(folder) == [1, 2, 3, 4]
+    # What came through a key and looks like one of its own is somebody else's, and not held back.
+    own = {"action": "export", "entity_type": "export", "actor_type": "automation", "actor_id": "siem"}
+    add(sqlite_engine, 4, 4, **own, credential_id="ftk_0")
+    export_what_is_new(sqlite_engine, followed)
+    assert exported(folder) == [1, 2, 3, 4, 5, 6]
 
 
 # Evidence

@@ -12,6 +12,7 @@ from flasktrack.http_api.events import read_events
 from flasktrack.http_api.problems import Problem
 from flasktrack.store.api_keys import ApiKey
 from tests.http_api.service import event
+from tests.store.samples import NORTHWIND
 
 KEY_ID = "ftk_0123456789abcdef"
 USER = {"type": "user", "id": "u-17", "name": "Zo\u00eb", "role": "analyst"}
@@ -19,7 +20,7 @@ USER = {"type": "user", "id": "u-17", "name": "Zo\u00eb", "role": "analyst"}
 
 def key(account: str | None = None, **options: Any) -> ApiKey:
     given: dict[str, Any] = {
-        "id": KEY_ID, "organization_id": "northwind-labs", "name": "LIMS", "service_account_id": account,
+        "id": KEY_ID, "organization_id": NORTHWIND, "name": "LIMS", "service_account_id": account,
         "service_account_name": account and "LIMS sync", "actions": ("update",), "may_read": False,
         "may_name_users": False, "created_at": "", "expires_at": "", "revoked_at": None, "seq": 1, "fingerprint": "",
     }  # fmt: skip
@@ -78,6 +79,8 @@ def test_a_key_that_may_name_users_records_for_them() -> None:
         (key(actions=("*",)), {"entity": {"type": "api_key", "id": KEY_ID}}, "entity"),
         (key(actions=("*",)), {"entity": {"type": "member", "id": "user:anna"}}, "entity"),
         (key(actions=("*",)), {"entity": {"type": "organization_setting", "id": "attention"}}, "entity"),
+        (key(actions=("*",)), {"action": "sign_in", "entity": {"type": "session", "id": "anna"}}, "entity"),
+        (key(actions=("*",)), {"action": "verify", "entity": {"type": "organization", "id": NORTHWIND}}, "action"),
     ],
 )
 def test_what_a_key_does_not_allow_is_refused(by: ApiKey, claim: dict[str, Any], field: str) -> None:
@@ -87,5 +90,22 @@ def test_what_a_key_does_not_allow_is_refused(by: ApiKey, claim: dict[str, Any],
     assert [error["pointer"] for error in refused.value.errors] == [f"/records/0/{field}"]
 
 
-def test_a_laboratorys_own_api_keys_can_be_recorded() -> None:
-    assert read(key(), entity={"type": "api_key", "id": "key-7"}).entity_id == "key-7"
+@pytest.mark.parametrize(
+    ("action", "type_", "id_"),
+    [
+        ("update", "api_key", "key-7"),
+        ("update", "member", "M-17"),
+        ("export", "batch", "B-7"),
+        ("sign_in", "lims_session", "anna"),
+        ("verify", "organization", "a-supplier"),
+        ("update", "organization", NORTHWIND),
+    ],
+)
+def test_what_only_resembles_flasktracks_own_acts_is_the_laboratorys(action: str, type_: str, id_: str) -> None:
+    by = key(actions=("*",))
+    assert read(by, action=action, entity={"type": type_, "id": id_}).entity_id == id_
+
+
+def test_whoever_records_what_is_reserved_is_told_what_it_is() -> None:
+    with pytest.raises(Problem, match=r"'download' on export:E-7 is reserved .* such as lims_export"):
+        read(key(actions=("*",)), action="download", entity={"type": "export", "id": "E-7"})

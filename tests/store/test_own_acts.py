@@ -1,0 +1,31 @@
+"""What FlaskTrack says of itself, it alone can say, and it believes nobody else's word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Engine
+
+from flasktrack.store.acts import append_act
+from flasktrack.store.engine import writing
+from flasktrack.store.profile import SETTING, change_profile, read_profile
+from flasktrack.store.scope import machine_scope
+from tests.store.samples import NORTHWIND, event, record
+
+
+def test_no_act_of_flasktrack_is_one_that_anybody_could_record(lab: Engine) -> None:
+    with writing(lab) as connection, pytest.raises(ValueError, match="print on page is not reserved"):
+        append_act(connection, machine_scope(NORTHWIND), "print", ("page", "entities", None))
+
+
+def test_a_record_that_came_through_a_key_neither_sets_nor_hides_a_setting(lab: Engine) -> None:
+    scope = machine_scope(NORTHWIND)
+    found = read_profile(lab, scope)
+    change_profile(lab, scope, found, replace(found.profile, views_gathered_minutes=5), reason="SOP-4")
+    forged = event(1, entity_type="organization_setting", entity_id=SETTING, after={}, credential_id="ftk_0")
+    record(lab, forged)
+    found = read_profile(lab, scope)
+    assert (found.profile.views_gathered_minutes, found.problem) == (5, None)
+    change_profile(lab, scope, found, replace(found.profile, views_gathered_minutes=6), reason="SOP-4")
+    assert read_profile(lab, scope).profile.views_gathered_minutes == 6
