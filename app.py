@@ -21,7 +21,7 @@ from flasktrack.store.organizations import list_chains
 from flasktrack.trust.keyring import Keyring
 from flasktrack.ui import faults, session
 from flasktrack.ui.door import Door, trust_no_forwarding
-from flasktrack.ui.downloads import ROUTES
+from flasktrack.ui.downloads import download_routes
 from flasktrack.ui.entrance import open_entrance
 from flasktrack.ui.guard import Guard
 from flasktrack.ui.registry import PAGES
@@ -74,7 +74,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
     trust_no_forwarding()
     app = st.App(
         Path(__file__).name,
-        routes=[*ROUTES, *SignInPage(entrance, session.database).routes()],
+        routes=[*download_routes(entrance.base), *SignInPage(entrance, session.database).routes()],
         middleware=[
             Middleware(Guard, url=entrance.settings.url),
             Middleware(Door, entrance=entrance, engine=session.database),

@@ -33,6 +33,7 @@ from flasktrack.store.engine import writing
 from flasktrack.store.exports import append_export_act, append_proof_taken, find_export
 from flasktrack.store.scope import Permission, Scope
 from flasktrack.ui.door import SESSION_HEADER
+from flasktrack.ui.entrance import base_path
 from flasktrack.ui.session import Context
 
 PATH = "/download"
@@ -80,8 +81,7 @@ class Downloads:
             now = utc_now()
             self._grants = {name: kept for name, kept in self._grants.items() if kept.until > now}
             self._grants[token] = grant
-        base = str(st.get_option("server.baseUrlPath")).strip("/")
-        return f"{f'/{base}' if base else ''}{PATH}/{token}"
+        return f"{base_path()}{PATH}/{token}"
 
     def find(self, token: str, browser: str | None) -> Grant | None:
         """What an address is good for; None where its time is over, or another browser or session asks."""
@@ -173,4 +173,6 @@ def _refuse(status: int, why: str) -> Response:
     return PlainTextResponse(why, status_code=status)
 
 
-ROUTES: list[BaseRoute] = [Route(f"{PATH}/{{token}}", _send)]
+def download_routes(base: str) -> list[BaseRoute]:
+    """The routes, for Streamlit's server to serve beside its own, below the path that all its addresses begin with."""
+    return [Route(f"{base}{PATH}/{{token}}", _send)]

@@ -52,8 +52,13 @@ def open_entrance() -> Entrance:
         secrets: Mapping[str, Any] = secrets_singleton.to_dict() if secrets_singleton.load_if_toml_exists() else {}
         check_provider(settings, secrets.get("auth", {}))
         rules = ClaimRules.from_secrets(secrets.get("flasktrack", {}))
+    return Entrance(settings, parse_proxies(settings.trusted_proxies), rules, base_path())
+
+
+def base_path() -> str:
+    """The path that all addresses of the app begin with: empty, or such as /audit. Streamlit adds it to no route."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return Entrance(settings, parse_proxies(settings.trusted_proxies), rules, f"/{base}" if base else "")
+    return f"/{base}" if base else ""
 
 
 def check_address(settings: Settings, address: str | None) -> None:

@@ -15,11 +15,12 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
+
+from flasktrack.ui.entrance import base_path
 
 MAX_BODY_BYTES = 64 * 1024
 """Of a request. No page takes files; the largest form holds two passwords and an address."""
@@ -62,8 +63,7 @@ class Guard:
     def __init__(self, app: ASGIApp, url: str | None = None) -> None:
         self.app = app
         self.names = {*_THIS_MACHINE, *filter(None, [urlsplit(url or "").hostname])}
-        base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-        self.closed = tuple(f"/{base}{path}" if base else path for path in CLOSED)
+        self.closed = tuple(f"{base_path()}{path}" for path in CLOSED)
         page = Path(file_util.get_static_dir(), "index.html").read_bytes()
         self.headers = {
             "Content-Security-Policy": content_security_policy(_INLINE_SCRIPT.findall(page)),

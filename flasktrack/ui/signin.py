@@ -23,6 +23,7 @@ from flasktrack.core.times import utc_now
 from flasktrack.errors import NotPermitted
 from flasktrack.settings import DEMO, LOCAL, OIDC, PROXY, Settings
 from flasktrack.ui.door import ADDRESS_HEADER, NEXT, SESSION_HEADER, SIGN_IN, safe_next
+from flasktrack.ui.entrance import base_path
 from flasktrack.ui.text import literal
 
 _OWNER = "signed_in_as"
@@ -79,7 +80,7 @@ def draw_account(engine: Engine) -> None:
         if session.way != PROXY and st.button("Sign out", icon=":material/logout:", width="stretch"):
             sign_out(engine, session)
         if session.way == LOCAL:
-            st.caption(f"[Change your password]({_base()}{SIGN_IN}/password)")
+            st.caption(f"[Change your password]({base_path()}{SIGN_IN}/password)")
 
 
 def request_context() -> dict[str, Any]:
@@ -96,7 +97,7 @@ def ask_to_sign_in() -> NoReturn:
         urlencode({name: st.query_params.get_all(name) for name in st.query_params}, doseq=True),
     )
     wanted = safe_next(f"{path}?{query}" if query else path)
-    address = f"{_base()}{SIGN_IN}{f'?{NEXT}={quote(wanted)}' if wanted and wanted != '/' else ''}"
+    address = f"{base_path()}{SIGN_IN}{f'?{NEXT}={quote(wanted)}' if wanted and wanted != '/' else ''}"
     st.session_state.clear()
     st.warning(f"You are not signed in, or not any more. [Sign in]({address})", icon=":material/lock:")
     _go(address)
@@ -110,13 +111,8 @@ def sign_out(engine: Engine, session: Session) -> NoReturn:
     if session.way == OIDC:
         st.logout()  # at the identity provider, too, where it has an address for that
     else:
-        _go(f"{_base()}{SIGN_IN}")
+        _go(f"{base_path()}{SIGN_IN}")
     st.stop()
-
-
-def _base() -> str:
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}" if base else ""
 
 
 def _go(address: str) -> None:

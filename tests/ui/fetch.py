@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from starlette.applications import Starlette
 
-from flasktrack.ui.downloads import ROUTES
+from flasktrack.ui.downloads import download_routes
 
 
 class Answer(NamedTuple):
@@ -43,7 +43,7 @@ async def _fetch(path: str, headers: dict[str, str]) -> Answer:
         "path": unquote(path), "raw_path": path.encode(), "root_path": "", "query_string": b"",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }  # fmt: skip
-    await Starlette(routes=ROUTES)(scope, receive, send)
+    await Starlette(routes=download_routes(""))(scope, receive, send)
     start = next(message for message in came if message["type"] == "http.response.start")
     content = b"".join(message.get("body", b"") for message in came if message["type"] == "http.response.body")
     return Answer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, content)
