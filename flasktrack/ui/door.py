@@ -49,7 +49,8 @@ _LONGEST_NEXT = 2048
 # What everybody may have: the sign-in itself, Streamlit's scripts and pictures, and whether the server lives.
 _OPEN = ("/_stcore/health", "/_stcore/host-config", "/favicon.png", "/favicon.ico", SIGN_IN)
 _OPEN_BELOW = ("/static/", f"{SIGN_IN}/")
-_OPEN_OIDC = ("/auth/login", "/auth/logout", CALLBACK)
+_LOGOUT = "/auth/logout"
+_OPEN_OIDC = ("/auth/login", _LOGOUT, CALLBACK)
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _REWRITES_THE_PEER = "ProxyHeadersMiddleware"
 _log = logging.getLogger(__name__)
@@ -78,6 +79,9 @@ class Door:
             await (_refuse(scope, receive, send, 403, why) if why else self.app(scope, receive, send))
             return
         path = asked.url.path.removeprefix(self.entrance.base)
+        if path == _LOGOUT and not _comes_from(asked, self.entrance.settings.origin):
+            await _refuse(scope, receive, send, 403, "Sign out on a page of FlaskTrack: no other site can do it.")
+            return
         if path in _OPEN or path.startswith(_OPEN_BELOW) or (self._is_oidc and path in _OPEN_OIDC):
             await self.app(scope, receive, send)
             return
@@ -175,6 +179,18 @@ def trust_no_forwarding() -> None:
             await self.app(scope, receive, send)
 
     setattr(uvicorn.config, _REWRITES_THE_PEER, Untouched)
+
+
+def _comes_from(asked: HTTPConnection, origin: str | None) -> bool:
+    """Whether a page of this origin has sent the browser here, by what no page elsewhere can make a browser say.
+
+    Streamlit signs out at a GET. Browsers that don't say Sec-Fetch-Site do say where they come from: the guard's
+    Referrer-Policy has them, and a page elsewhere can at most have them say nothing.
+    """
+    site = asked.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    return asked.headers.get("referer", "").lower().startswith(f"{origin}/")
 
 
 def _named_by_proxy(entrance: Entrance, asked: HTTPConnection) -> str | None:

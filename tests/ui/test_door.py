@@ -314,6 +314,24 @@ def test_streamlits_cookie_counts_where_it_is_signed_for_this_address_and_in_tim
     assert visitor.get("/records").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Referer": f"{URL}/records?org={LAB}"}, 200),  # an older browser
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Referer": f"{URL}/records"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Referer": f"{URL}.evil.example/records"}, 403),
+        ({}, 403),
+    ],
+)
+def test_no_other_site_signs_somebody_out_at_the_identity_provider(
+    lab: Engine, sent: dict[str, str], status: int
+) -> None:
+    assert client(lab, "oidc").get("/auth/logout", headers=sent).status_code == status
+
+
 # A proxy in front, over real connections
 
 
