@@ -30,6 +30,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, V
 from sqlalchemy import URL, Engine, make_url
 
 from flasktrack.store.engine import initialize, open_engine
+from tests.postgresql import EmptyDatabases
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRE_BROWSER = "FLASKTRACK_REQUIRE_BROWSER"  # set where a browser must be there, so that no test skips unseen
@@ -77,7 +78,7 @@ def postgres_server() -> Iterator[URL]:
     with _one_process_at_a_time("postgres"):  # as root, the package makes a system user the first time
         server = get_server(folder / "data", cleanup_mode="delete")
     with _postgres_console(server.get_uri()) as console:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
             console.execute(f"ALTER SYSTEM SET {setting} = off")
         console.execute("SELECT pg_reload_conf()")
     yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
@@ -103,6 +104,12 @@ def made_postgresql_name(postgres_server: URL) -> str:
     return "made"
 
 
+@pytest.fixture(scope="session")
+def made_postgresql(postgres_server: URL, made_postgresql_name: str) -> EmptyDatabases:
+    """The databases from that template."""
+    return EmptyDatabases(postgres_server, made_postgresql_name)
+
+
 def _make(url: str) -> None:
     engine = open_engine(url)
     initialize(engine)
@@ -124,11 +131,15 @@ def postgresql_url(request: pytest.FixtureRequest, postgres_server: URL) -> Iter
 
     It has the schema where the test asks for an engine over it, which always is one with the schema.
     """
+    if {"engine", "postgresql_engine"} & set(request.fixturenames):
+        databases: EmptyDatabases = request.getfixturevalue("made_postgresql")
+        name = databases.take()
+        yield postgres_server.set(database=name).render_as_string(hide_password=False)
+        databases.give_back(name)
+        return
     name = f"test_{uuid.uuid4().hex}"
-    asked = {"engine", "postgresql_engine"} & set(request.fixturenames)
-    template = request.getfixturevalue("made_postgresql_name") if asked else "template1"
     with _postgres_console(postgres_server.set(drivername="postgresql").render_as_string(False)) as console:
-        console.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        console.execute(f"CREATE DATABASE {name}")
         yield postgres_server.set(database=name).render_as_string(hide_password=False)
         console.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
