@@ -203,7 +203,9 @@ def _accounts(context: Context, accounts: Sequence[ServiceAccount]) -> None:
             ],
             columns=["Name", "Id", "State", "Record"],
         )
-        st.dataframe(frame, hide_index=True, height=table_height(len(frame), 200))
+        record = st.column_config.NumberColumn(format="localized", width=70, help="The record that says so.")
+        height = table_height(len(frame), 200)
+        st.dataframe(frame, hide_index=True, height=height, column_config={"Record": record})
     with st.container(horizontal=True):
         with st.popover("Add an account", icon=":material/add:"):
             _add_account(context)
