@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import case, select
 
 from flasktrack.core.clocks import FIRST_SECOND, HOURS, LAST_SECOND, QUARTER, WEEK
 from flasktrack.insight.filter import RecordFilter
@@ -56,11 +56,11 @@ class Clock:
 
 def clock(questions: Questions, chosen: RecordFilter, zone: ZoneInfo) -> Clock:
     """When the records of a filter occurred, by the clocks of a zone."""
-    quarters = questions.grouped(chosen, ("quarter", "actor_type"), "records").subquery()
-    by_person = (quarters.c.actor_type == "user").label("by_person")
+    # By outcome as well, as the sums are kept: the database has nothing to put together then, and numpy adds quicker.
+    quarters = questions.grouped(chosen, ("quarter", "actor_type", "outcome"), "records").subquery()
+    by_person = case((quarters.c.actor_type == "user", 1), else_=0).label("by_person")
     known = quarters.c.quarter.between(-(-FIRST_SECOND // QUARTER), LAST_SECOND // QUARTER)
-    counted = select(quarters.c.quarter, by_person, func.sum(quarters.c.records).label("records")).where(known)
-    found = questions.arrays(counted.group_by(quarters.c.quarter, by_person))
+    found = questions.arrays(select(quarters.c.quarter, by_person, quarters.c.records).where(known))
     hours = local_hours(found["quarter"] * QUARTER, zone.key)
     people, records = found["by_person"] == 1, found["records"]
     days = _summed("day", hours // HOURS + 1, people, records)  # ordinals count from 1

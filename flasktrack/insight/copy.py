@@ -14,10 +14,10 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 
 from flasktrack.core.erasure import Erasure
@@ -26,6 +26,7 @@ from flasktrack.errors import DatabaseError
 from flasktrack.insight import copy_tables, sums
 from flasktrack.insight.copy_tables import about, found, progress, record, related, search
 from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.inserting import insert_rows
 from flasktrack.insight.intake import Part, stored_hash
 from flasktrack.insight.intake_spans import read_records
 from flasktrack.store.reader import list_erasures
@@ -199,25 +200,6 @@ class Copy:
         with self.engine.begin() as connection:
             for table in (record, related, search, found, progress, *(kept.table for kept in copy_tables.SUMS)):
                 connection.execute(delete(table).where(table.c.organization_id == organization_id))
-
-
-def insert_rows(connection: Connection, table: Table, rows: pa.Table) -> None:
-    """Insert an Arrow table whose columns are the table's."""
-    if not rows.num_rows:
-        return
-    driver: Any = connection.connection.dbapi_connection
-    if connection.dialect.name == "duckdb":
-        driver.register("rows_to_insert", rows)
-        connection.exec_driver_sql(f"INSERT INTO {table.name} SELECT * FROM rows_to_insert")
-        driver.unregister("rows_to_insert")
-    elif connection.dialect.name == "postgresql":
-        columns = [column.to_pylist() for column in rows.columns]
-        with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
-            for row in zip(*columns, strict=True):
-                # PostgreSQL's text holds no U+0000; an altered record may.
-                copy.write_row([value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row])
-    else:
-        connection.execute(insert(table), rows.to_pylist())
 
 
 def _batches(parts: Iterator[Part]) -> Iterator[list[Part]]:

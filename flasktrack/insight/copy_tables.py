@@ -50,7 +50,7 @@ from sqlalchemy import (
 
 from flasktrack.core.record import check_organization_id
 
-VERSION = 2
+VERSION = 3
 """To be raised with every change of these tables, or of what is put into them: a copy of another version is rebuilt."""
 
 UNRELIABLE = 0
@@ -114,7 +114,8 @@ def _sums(name: str, *key: str) -> Sums:
             *(Column(column, BigInteger if column == "quarter" else Text) for column in key),
             Column("records", BigInteger, nullable=False),
             Column("marked", BigInteger, nullable=False),  # so many of them failed
-            Column("newest", BigInteger, nullable=False),  # the highest position
+            Column("oldest", BigInteger, nullable=False),  # the lowest position
+            Column("newest", BigInteger, nullable=False),  # the highest one
             Column("first_occurred", DateTime),
             Column("last_occurred", DateTime),
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select, tuple_
 
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight import copy_tables
 from flasktrack.insight.copy_tables import copied
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
-from flasktrack.insight.relations import is_one_of, next_to
+from flasktrack.insight.relations import next_to
 from flasktrack.insight.words import contains, split_words
 
 _WINDOWS = (50_000, 1_000_000)
@@ -58,8 +58,9 @@ def _listed(
 ) -> pd.DataFrame:
     """What was touched, with how many records meet the filter and the name in the newest of them."""
     listed = touched.order_by(_newest.desc()).limit(limit).subquery()
-    here = is_one_of(select(listed.c.entity_type, listed.c.entity_id))
-    numbers = questions.select(chosen, *_key, func.count().label("records")).where(here).group_by(*_key).subquery()
+    of_all = questions.grouped(chosen, ("entity_type", "entity_id"), "records")
+    here = tuple_(*list(of_all.selected_columns)[:2]).in_(select(listed.c.entity_type, listed.c.entity_id))
+    numbers = of_all.where(here).subquery()
     number = numbers.c.records if counted else func.coalesce(_record.entity_seq, 0)
     newest = copied(
         questions.organization.id, *_key, _record.entity_name, number.label("records"),

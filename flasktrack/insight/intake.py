@@ -25,6 +25,7 @@ from flasktrack.core.record import MAX_POSITION, SECTIONS, Record, Section
 from flasktrack.core.related import parse_related
 from flasktrack.core.times import parse_time
 from flasktrack.insight.copy_tables import UNRELIABLE, record, related
+from flasktrack.insight.inserting import arrow_schema
 from flasktrack.verify.rows import Streams
 from flasktrack.verify.sound import UNREADABLE, columns_of, give_hashes, related_of
 
@@ -32,10 +33,8 @@ RECORDS_AT_ONCE = 20_000
 _SECTIONS_AT = 26  # audit_record's columns come first, then body and salt of each section
 _FIRST_YEAR = np.datetime64("0001-01-01", "us")
 _WHOLE = frozenset({int, type(None)})
-_TYPES = {"TEXT": pa.string(), "BIGINT": pa.int64(), "DATETIME": pa.timestamp("us")}
 _RECORD_COLUMNS = [column for column in record.columns if column.name != "organization_id"]
-_RECORD_SCHEMA = pa.schema([(column.name, _TYPES[str(column.type)]) for column in record.columns])
-_RELATED_SCHEMA = pa.schema([(column.name, _TYPES[str(column.type)]) for column in related.columns])
+_RECORD_SCHEMA, _RELATED_SCHEMA = arrow_schema(record), arrow_schema(related)
 
 
 class Part(NamedTuple):

@@ -14,16 +14,17 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case
 
 from flasktrack.insight.copy_tables import SUMS, Sums, copied, record
 from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.inserting import as_arrow, insert_rows
 from flasktrack.insight.quarter_hours import quarter_hour
 
-_STORED = ("records", "marked", "newest", "first_occurred", "last_occurred")
+_STORED = ("records", "marked", "oldest", "newest", "first_occurred", "last_occurred")
 _OUTCOMES = {"denied": ("denied",), "failed": ("failure",), "not_successful": ("denied", "failure")}
 
 
 def grouped(organization_id: str, chosen: RecordFilter, key: Sequence[str], *numbers: str) -> Select[Any]:
     """SELECT the columns of `key`, and numbers, of the records that meet a filter, grouped by `key`.
 
-    Numbers are `records`, `marked` (so many failed their check), `newest` (position), `first_occurred`,
+    Numbers are `records`, `marked` (so many failed their check), `oldest` and `newest` (positions), `first_occurred`,
     `last_occurred`, and how many were `denied`, `failed` or `not_successful`. `quarter` in a key is the quarter hour.
     """
     sums = _fitting(chosen, {*key, *(["outcome"] if any(number in _OUTCOMES for number in numbers) else [])})
@@ -49,8 +50,8 @@ def add(connection: Connection, organization_id: str, first: int, last: int) -> 
         connection.execute(insert(added).from_select(names, fresh))
         same = and_(*(table.c[name].is_not_distinct_from(added.c[name]) for name in ("organization_id", *key)))
         known = select(literal(1)).select_from(added).where(same).correlate(table).exists()
-        connection.execute(insert(added).from_select(names, select(table).where(known)))
-        connection.execute(delete(table).where(known))
+        taken = connection.execute(delete(table).where(known).returning(*table.c)).all()
+        insert_rows(connection, added, as_arrow(added, taken))
         columns = [added.c[name] for name in ("organization_id", *key)]
         together = select(*columns, *(_added(added, number) for number in _STORED))
         together = together.where(added.c.organization_id == organization_id).group_by(*columns)
@@ -89,8 +90,8 @@ def _counted(number: str) -> ColumnElement[Any]:
         return func.count()
     if number == "marked":
         return func.count(record.c.failed)
-    if number == "newest":
-        return func.max(record.c.seq)
+    if number in ("oldest", "newest"):
+        return (func.min if number == "oldest" else func.max)(record.c.seq)
     return (func.min if number == "first_occurred" else func.max)(record.c.occurred_at)
 
 
@@ -100,6 +101,6 @@ def _added(sums: FromClause, number: str, *, alone: bool = False) -> ColumnEleme
     if number in _OUTCOMES:
         counted = case((column.outcome.in_(_OUTCOMES[number]), column.records), else_=0)
         return counted.label(number) if alone else func.sum(counted)
-    if number == "first_occurred":
-        return func.min(column.first_occurred)
+    if number in ("oldest", "first_occurred"):
+        return func.min(column[number])
     return (func.max if number in ("newest", "last_occurred") else func.sum)(column[number])

@@ -61,7 +61,7 @@ def check_sums(copy: Copy, organization_id: str = LAB) -> None:
     with copy.engine.connect() as connection:
         for key, table, added in SUMS:
             columns = [quarter_hour(record.c.occurred_at) if name == "quarter" else record.c[name] for name in key]
-            numbers = (func.count(), func.count(record.c.failed), func.max(record.c.seq))
+            numbers = (func.count(), func.count(record.c.failed), func.min(record.c.seq), func.max(record.c.seq))
             span = (func.min(record.c.occurred_at), func.max(record.c.occurred_at))
             counted = connection.execute(copied(organization_id, *columns, *numbers, *span).group_by(*columns)).all()
             summed = connection.execute(select(*list(table.c)[1:]).where(table.c.organization_id == organization_id))

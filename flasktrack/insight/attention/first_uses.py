@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import func
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.look import LOOK_BACK, MOST_ROWS, Look
@@ -53,34 +54,23 @@ class FirstUse(NamedTuple):
 def find_first_uses(look: Look) -> Sequence[FirstUse]:
     """The first uses among the records that are looked at, the newest first; not those of actors who are new here.
 
-    All kinds at once: the records are counted by everything together, and what comes of that, which is little, by
-    each kind. An actor whose very first act is among them is new: everything would be a first use.
+    An actor whose very first act is among them is new: everything would be a first use.
     """
-    key = (_record.actor_type, _record.actor_id, *(_record[kind] for kind in KINDS))
-    together = (
-        look.select(*key, func.min(_record.seq).label("first"), func.min(_record.actor_seq).label("ordinal"),
-                    func.count().label("acts"), func.max(_record.actor_name).label("actor_name"),
-                    func.max(_record.occurred_at).label("last"), back=True)
-        .group_by(*key)
-        .cte("together")
-    ).c  # fmt: skip
-    first, valued = func.min(together.first), or_(*(together[kind].is_not(None) for kind in KINDS))
-    sets = [tuple_(together.actor_type, together.actor_id, together[kind]) for kind in KINDS]
+    found = [use for kind in KINDS for use in _of_kind(look, kind)]
+    return sorted(found, key=attrgetter("first"), reverse=True)[:MOST_ROWS]
+
+
+def _of_kind(look: Look, kind: str) -> Iterator[FirstUse]:
+    key = (_record.actor_type, _record.actor_id, _record[kind])
+    first, ordinal = func.min(_record.seq), func.min(_record.actor_seq)
     statement = (
-        select(together.actor_type, together.actor_id, *(together[kind] for kind in KINDS),
-               func.max(together.actor_name).label("actor_name"), first.label("first"),
-               func.min(together.ordinal).label("ordinal"), func.sum(together.acts).label("acts"),
-               func.max(together.last).label("last"))
-        .group_by(func.grouping_sets(*sets))
-        .having(first >= look.span.first, func.min(together.ordinal) > 1, valued)
+        look.select(_record.actor_type, _record.actor_id, func.max(_record.actor_name), _record[kind], first, ordinal,
+                    func.count(), func.max(_record.occurred_at), back=True)
+        .where(_record[kind].is_not(None))
+        .group_by(*key)
+        .having(first >= look.span.first, ordinal > 1)
         .order_by(first.desc())
         .limit(MOST_ROWS)
     )  # fmt: skip
-    found = []
     for row in look.rows(statement):
-        kind = next(kind for kind in KINDS if getattr(row, kind) is not None)
-        found.append(
-            FirstUse(kind, row.actor_type, row.actor_id, row.actor_name, getattr(row, kind), row.first, row.ordinal,
-                     int(row.acts), row.last)
-        )  # fmt: skip
-    return found
+        yield FirstUse._make((kind, *row))

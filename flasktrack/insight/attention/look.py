@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.rule import SEVERITIES
-from flasktrack.insight.copy_tables import copied
+from flasktrack.insight.copy_tables import copied, progress
 from flasktrack.insight.filter import RecordFilter
 
 DEFAULT_DAYS = 30
@@ -138,15 +138,20 @@ def find_span(
 ) -> Span:
     """The newest records that were recorded from `since` (default: `days` before the newest) up to before `until`."""
     seq, recorded = _record.seq, _record.recorded_at
-    newest_of = copied(organization_id, func.max(seq), func.max(recorded))
-    if until is not None:
-        newest_of = newest_of.where(recorded < naive(until))
-    last, newest = connection.execute(newest_of).one()
-    if last is None or newest is None:
+    before = [] if until is None else [recorded < naive(until)]
+    newest_of = copied(organization_id, func.max(seq)).where(*before)
+    if not before:  # the copy knows by heart
+        newest_of = select(progress.c.last_seq).where(progress.c.organization_id == organization_id)
+    last = connection.execute(newest_of).scalar()
+    if last is None:
+        return Span()
+    lowest = max(1, last - MOST_RECORDS + 1)
+    looked_at = seq.between(lowest, last)
+    newest = connection.execute(copied(organization_id, func.max(recorded)).where(looked_at, *before)).scalar()
+    if newest is None:
         return Span()
     start = newest - timedelta(days=days) if since is None else naive(since)
-    lowest = max(1, last - MOST_RECORDS + 1)
-    covered = copied(organization_id, func.min(seq), func.count(), func.min(recorded)).where(seq.between(lowest, last))
+    covered = copied(organization_id, func.min(seq), func.count(), func.min(recorded)).where(looked_at)
     first, records, begins = connection.execute(covered.where(recorded >= start)).one()
     if first is None:
         return Span()

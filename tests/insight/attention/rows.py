@@ -64,6 +64,8 @@ def holding(engine: Engine, acts: Iterable[dict[str, Any]]) -> Iterator[Connecti
     with engine.connect() as connection:
         if rows:
             connection.execute(insert(copy_tables.record), [names | row for row in rows])
+            reached = {"last_seq": len(rows), "last_hash": b"", "records": len(rows), "failed": 0}
+            connection.execute(insert(copy_tables.progress).values(organization_id=HERE, **reached))
         yield connection
         connection.rollback()
 
