@@ -27,7 +27,6 @@ from flasktrack.core.record import Event, Record, check_organization_id
 from flasktrack.errors import ImportFailed, InvalidRecord, RecordConflict, UnknownOrganization
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization, find_organization
-from flasktrack.store.own_acts import check_not_own_act
 from flasktrack.store.reader import find_recorded
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import chain_head
@@ -203,7 +202,7 @@ def _append_batch(connection: Connection, organization_id: str, source: _Source)
     """Append the next events; none are left where it returns none. What is wrong with one is put down to its place."""
     taken: list[tuple[str | None, Place, str | None]] = []
     try:
-        return append(connection, organization_id, _batch(source, organization_id, taken))
+        return append(connection, organization_id, _batch(source, taken))
     except InvalidRecord as problem:
         raise source.problem(taken[problem.index][:2], problem.field, problem.problem) from None
     except RecordConflict as problem:
@@ -237,19 +236,11 @@ def _earlier_place(path: Path, read: Reader, record_id: str) -> str:
     return "an earlier line"
 
 
-def _batch(source: _Source, organization_id: str, taken: list[tuple[str | None, Place, str | None]]) -> Iterator[Event]:
-    """The next events, one at a time, so that the writer checks each before a later one is read.
-
-    Raises InvalidRecord for one that only FlaskTrack itself may record.
-    """
+def _batch(source: _Source, taken: list[tuple[str | None, Place, str | None]]) -> Iterator[Event]:
+    """The next events, one at a time, so that the writer checks each before a later one is read."""
     start = source.taken
     for place, event in source.events:
         taken.append((source.name, place, event.record_id))
-        try:
-            check_not_own_act(organization_id, event.action, event.entity_type, event.entity_id)
-        except InvalidRecord as problem:
-            problem.index = len(taken) - 1
-            raise
         yield event
         if len(taken) == BATCH_EVENTS or source.taken - start >= BATCH_BYTES:
             return

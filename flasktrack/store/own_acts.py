@@ -1,8 +1,7 @@
-"""What FlaskTrack says of itself: that somebody signed in, looked, exported or verified, or changed a member or a key.
+"""What FlaskTrack reads back and believes: its settings, members, keys and accounts, and what was erased or verified.
 
-Readers believe these records, so nobody else may make one: neither a program with an API key nor a file that is
-imported. What is reserved is told by the type of the entity and the action, as below. A laboratory's own exports,
-sessions or pages are recorded under a type of another name, such as `lims_session`.
+A program with an API key can't record these. All else is a laboratory's own, sign-ins and exports included: whoever
+wants FlaskTrack's own ones alone looks at the credential, which no record has that FlaskTrack makes of itself.
 """
 
 from __future__ import annotations
@@ -14,38 +13,23 @@ from flasktrack.errors import InvalidRecord
 
 KEY_ID = re.compile(r"ftk_[0-9a-f]{16}")
 """What an API key's id looks like."""
-
-_ANY: frozenset[str] = frozenset()
-_OWN: dict[str, frozenset[str]] = {
-    "account": frozenset({"disable", "enable", "end_sessions", "reset_password"}),
-    "api_key": _ANY,  # of an id such as FlaskTrack gives
-    "database_trigger": _ANY,
-    "export": frozenset({"download", "export"}),
-    "member": _ANY,  # of an id such as user:anna
-    "organization": frozenset({erasure.ACTION, "verify"}),  # of the very one
-    "organization_setting": _ANY,
-    "page": frozenset({"search", "view"}),
-    "record": frozenset({"download"}),
-    "saved_filter": _ANY,
-    "service_account": frozenset({"create", "retire"}),
-    "session": frozenset({"change_password", "sign_in", "sign_out"}),
-}
+SETTINGS = frozenset({"attention", "profile"})
+"""Ids of FlaskTrack's own settings of an organization."""
 
 
 def is_own_act(organization_id: str, action: str, entity_type: str, entity_id: str) -> bool:
     """Whether FlaskTrack alone records this in an organization."""
-    actions = _OWN.get(entity_type)
-    if actions is None or not (actions is _ANY or action in actions):
-        return False
+    if entity_type == "organization":
+        return action in (erasure.ACTION, "verify") and entity_id == organization_id
+    if entity_type == "organization_setting":
+        return entity_id in SETTINGS
     if entity_type == "api_key":
         return KEY_ID.fullmatch(entity_id) is not None
-    if entity_type == "member":
-        return entity_id.startswith("user:")
-    return entity_type != "organization" or entity_id == organization_id
+    return entity_type == "service_account" or (entity_type == "member" and entity_id.startswith("user:"))
 
 
 def check_not_own_act(organization_id: str, action: str, entity_type: str, entity_id: str) -> None:
-    """Raise InvalidRecord for what comes from outside, and only FlaskTrack itself may record."""
+    """Raise InvalidRecord for what a program can't record, since FlaskTrack believes it."""
     if not is_own_act(organization_id, action, entity_type, entity_id):
         return
     said = f"{action[:60]!r} on {entity_type}:{entity_id[:60]} is reserved for what FlaskTrack records of itself"

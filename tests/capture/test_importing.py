@@ -113,7 +113,6 @@ BAD = [
     (line(99, after={"text": "\ud800"}), "after"),
     (line(99, actor={"type": "user", "id": "u" * 256}), "actor.id"),
     (line(99, action="erase", entity={"type": "organization", "id": LAB}, after={"seq": 1}), "action"),  # reserved
-    (line(99, action="view", entity={"type": "page", "id": "entities"}), "entity"),
     (line(99, record_id="no-uuid"), "record_id"),
     (line(2, action="delete"), "record_id"),  # another line's, in the same batch or an earlier one
     ("{", None),

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from sqlalchemy import Engine
 
-from flasktrack.store.acts import append_act
-from flasktrack.store.engine import writing
 from flasktrack.store.profile import SETTING, change_profile, read_profile
 from flasktrack.store.scope import machine_scope
 from tests.store.samples import NORTHWIND, event, record
-
-
-def test_no_act_of_flasktrack_is_one_that_anybody_could_record(lab: Engine) -> None:
-    with writing(lab) as connection, pytest.raises(ValueError, match="print on page is not reserved"):
-        append_act(connection, machine_scope(NORTHWIND), "print", ("page", "entities", None))
 
 
 def test_a_record_that_came_through_a_key_neither_sets_nor_hides_a_setting(lab: Engine) -> None:
