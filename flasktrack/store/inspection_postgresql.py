@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Row, Table, UniqueConstraint, text
@@ -21,8 +22,8 @@ _KINDS = {
 _FUNCTION = "flasktrack_refuse"
 _POLICY = f"{row_security.POLICY} * PERMISSIVE {{0}} USING {row_security.CONDITION}"  # for all commands and users
 
-_RELATION = """
-SELECT c.oid, n.nspname AS schema, c.relkind::text AS kind, c.relpersistence::text AS persistence,
+_RELATIONS = """
+SELECT asked.name, c.oid, n.nspname AS schema, c.relkind::text AS kind, c.relpersistence::text AS persistence,
     c.relrowsecurity AS row_security, c.relforcerowsecurity AS forced,
     EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE c.oid IN (inhrelid, inhparent)) AS inherits,
     ARRAY(SELECT rulename::text FROM pg_catalog.pg_rewrite WHERE ev_class = c.oid ORDER BY 1) AS rules,
@@ -30,11 +31,12 @@ SELECT c.oid, n.nspname AS schema, c.relkind::text AS kind, c.relpersistence::te
         'USING ' || pg_catalog.pg_get_expr(polqual, polrelid),
         'CHECK ' || pg_catalog.pg_get_expr(polwithcheck, polrelid))
         FROM pg_catalog.pg_policy WHERE polrelid = c.oid ORDER BY 1) AS policies
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = pg_catalog.to_regclass(:name)
+FROM pg_catalog.unnest(CAST(:names AS text[])) AS asked (name)
+JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(asked.name)
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 """
 _COLUMNS = """
-SELECT a.attname AS name, concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod),
+SELECT a.attrelid AS oid, a.attname AS name, concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod),
     CASE WHEN a.attnotnull THEN 'NOT NULL' END,
     CASE WHEN a.attgenerated <> '' THEN 'GENERATED' WHEN a.attidentity <> '' THEN 'IDENTITY' END,
     'DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid),
@@ -42,24 +44,26 @@ SELECT a.attname AS name, concat_ws(' ', pg_catalog.format_type(a.atttypid, a.at
 FROM pg_catalog.pg_attribute a
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
-WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE a.attrelid = ANY(:oids) AND a.attnum > 0 AND NOT a.attisdropped
 """
 # That a column is not null is said of the column; from version 18 on it is a constraint, too.
 _CONSTRAINTS = """
-SELECT conname AS name, pg_catalog.pg_get_constraintdef(oid) AS definition
-FROM pg_catalog.pg_constraint WHERE conrelid = :oid AND contype <> 'n'
+SELECT conrelid AS oid, conname AS name, pg_catalog.pg_get_constraintdef(oid) AS definition
+FROM pg_catalog.pg_constraint WHERE conrelid = ANY(:oids) AND contype <> 'n'
 """
 _INDEXES = """
-SELECT c.relname AS name, pg_catalog.pg_get_indexdef(i.indexrelid)
+SELECT i.indrelid AS oid, c.relname AS name, pg_catalog.pg_get_indexdef(i.indexrelid)
     || CASE WHEN i.indisvalid AND i.indisready AND i.indislive THEN '' ELSE ' INVALID' END AS definition
-FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = :oid
+FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+WHERE i.indrelid = ANY(:oids)
 """
 _TRIGGERS = """
-SELECT t.tgname AS name, pg_catalog.pg_get_triggerdef(t.oid) || ' ENABLED ' || t.tgenabled::text
+SELECT t.tgrelid AS oid, t.tgname AS name, pg_catalog.pg_get_triggerdef(t.oid) || ' ENABLED ' || t.tgenabled::text
     || CASE WHEN p.pronamespace = c.relnamespace THEN '' ELSE ' ELSEWHERE' END AS definition
 FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid WHERE t.tgrelid = :oid AND NOT t.tgisinternal
+JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid WHERE t.tgrelid = ANY(:oids) AND NOT t.tgisinternal
 """
+_PARTS = {"column": _COLUMNS, "constraint": _CONSTRAINTS, "index": _INDEXES, "trigger": _TRIGGERS}
 _FUNCTIONS = """
 SELECT p.prosrc AS body, l.lanname AS language, p.proconfig IS NULL AS plain FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -89,18 +93,32 @@ def inspect_postgresql(connection: Connection) -> list[str]:
     """Sentences on what is other than the migrations made it."""
     sentences: list[str] = []
     schema = None
+    names = [table.name for table in metadata.sorted_tables]
+    found = {row.name: row for row in connection.execute(text(_RELATIONS), {"names": names})}
+    parts = _parts(connection, [row.oid for row in found.values() if row.kind == "r"])
     for table in metadata.sorted_tables:
-        row = connection.execute(text(_RELATION), {"name": table.name}).one_or_none()
+        row = found.get(table.name)
         if row is None:
             sentences.append(f"The table {table.name} is gone.")
             continue
         schema = row.schema
         sentences += _of_relation(table.name, row)
         if row.kind == "r":
-            sentences += _of_parts(connection, table, row.oid, row.schema)
+            there = {noun: of_tables[row.oid] for noun, of_tables in parts.items()}
+            sentences += _of_parts(table, connection.dialect, row.schema, there)
     if schema is not None:
         sentences += _of_surroundings(connection, schema)
     return sentences
+
+
+def _parts(connection: Connection, oids: list[int]) -> dict[str, dict[int, dict[str, str]]]:
+    """By noun and table, the definitions of the parts by their names."""
+    parts: dict[str, dict[int, dict[str, str]]] = {}
+    for noun, query in _PARTS.items():
+        parts[noun] = defaultdict(dict)
+        for row in connection.execute(text(query), {"oids": oids}):
+            parts[noun][row.oid][row.name] = _plain(row.definition)
+    return parts
 
 
 def damaged_indexes(connection: Connection) -> list[str]:
@@ -160,14 +178,14 @@ def _of_row_security(name: str, row: Row[Any]) -> Iterator[str]:
         yield f"The row security of the table {name} is gone: users who may see one organization's rows see all."
 
 
-def _of_parts(connection: Connection, table: Table, oid: int, schema: str) -> Iterator[str]:
-    for noun, query, made in (
-        ("column", _COLUMNS, _columns(table, connection.dialect)),
-        ("constraint", _CONSTRAINTS, _constraints(table)),
-        ("index", _INDEXES, _indexes(table, schema)),
-        ("trigger", _TRIGGERS, _triggers(table.name, schema)),
+def _of_parts(table: Table, dialect: Dialect, schema: str, parts: dict[str, dict[str, str]]) -> Iterator[str]:
+    for noun, made in (
+        ("column", _columns(table, dialect)),
+        ("constraint", _constraints(table)),
+        ("index", _indexes(table, schema)),
+        ("trigger", _triggers(table.name, schema)),
     ):
-        found = {row.name: _plain(row.definition) for row in connection.execute(text(query), {"oid": oid})}
+        found = parts[noun]
         for name in sorted(made.keys() - found.keys()):
             yield f"The {noun} {name} of the table {table.name} is gone."
         for name in sorted(found.keys() - made.keys()):
@@ -236,6 +254,7 @@ def _triggers(table: str, schema: str) -> dict[str, str]:
     }
 
 
+@lru_cache
 def _deparsed() -> dict[str, dict[str, str]]:
     """By table and name, the triggers' DDL in the words in which PostgreSQL gives it back."""
     made: dict[str, dict[str, str]] = defaultdict(dict)
