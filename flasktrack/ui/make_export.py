@@ -38,7 +38,7 @@ from flasktrack.ui import address
 from flasktrack.ui.jobs import asked_in, run_beside
 from flasktrack.ui.links import page_link
 from flasktrack.ui.saved_filters import saved_filters
-from flasktrack.ui.session import Context, of_click
+from flasktrack.ui.session import Context, of_click, of_refresh
 from flasktrack.ui.text import count, literal
 from flasktrack.ui.verify_now import seal_first
 
@@ -155,6 +155,7 @@ def exports_under_way(context: Context) -> None:
 
 
 def _progress(context: Context) -> None:
+    context = of_refresh(context, Permission.EXPORT)
     running = [one for one in list_exports(context.engine, context.scope) if one.status in UNDER_WAY]
     if [one.id for one in running] != st.session_state.get(_SEEN):
         st.rerun()

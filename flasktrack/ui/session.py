@@ -99,8 +99,23 @@ def of_click(context: Context, permission: Permission) -> Context:
     A click's work runs before the page is made anew, with what was at hand when the page was drawn; since then its
     session may have ended, and its person may have lost a role. Raises NotPermitted.
     """
+    return _anew(context, permission, used=True)
+
+
+def of_refresh(context: Context, permission: Permission) -> Context:
+    """The context for a part of a page that refreshes by itself, as `of_click`; this keeps no session open.
+
+    Where its person may not see it any more, the page is made anew, and says so: it ends the run.
+    """
+    try:
+        return _anew(context, permission, used=False)
+    except NotPermitted:
+        st.rerun()
+
+
+def _anew(context: Context, permission: Permission, *, used: bool) -> Context:
     if not signin.is_demo():
-        session = signin.current_session(context.engine)
+        session = signin.current_session(context.engine, used=used)
         if session is None or session.subject != context.principal.subject:
             raise NotPermitted("You are not signed in any more.", "Sign in, and do it again.")
     return replace(context, scope=renewed(context.engine, context.scope, permission))

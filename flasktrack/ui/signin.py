@@ -34,8 +34,11 @@ def is_demo() -> bool:
     return Settings.from_environment().sign_in == DEMO
 
 
-def current_session(engine: Engine) -> Session | None:
-    """The session that this run belongs to; None where nobody is signed in, or not any more. Raises DatabaseError."""
+def current_session(engine: Engine, *, used: bool = True) -> Session | None:
+    """The session that this run belongs to; None where nobody is signed in, or not any more. Raises DatabaseError.
+
+    It is `used` where somebody does something; what a page does by itself keeps no session from ending unused.
+    """
     settings, now = Settings.from_environment(), utc_now()
     try:
         token_hash = bytes.fromhex(st.context.headers.get(SESSION_HEADER) or "")
@@ -47,7 +50,8 @@ def current_session(engine: Engine) -> Session | None:
     # What Streamlit remembers for a tab belongs to whom it began for.
     if session is None or st.session_state.setdefault(_OWNER, session.subject) != session.subject:
         return None
-    note_use(engine, session, now=now)
+    if used:
+        note_use(engine, session, now=now)
     return session
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from flasktrack.insight.following import Standing
-from flasktrack.ui.session import Context, keep_up
+from flasktrack.store.scope import Permission
+from flasktrack.ui.session import Context, keep_up, of_refresh
 from flasktrack.ui.text import count, literal
 
 _EVERY = 2  # seconds between two looks at the progress
@@ -46,7 +47,7 @@ def nothing_recorded(context: Context) -> str:
 
 
 def _progress(context: Context) -> None:
-    standing = keep_up(context)
+    standing = keep_up(of_refresh(context, Permission.SEE_ACTIVITY))
     begun = standing.state.records and not context.standing.state.records
     if standing.complete or begun or standing.problem is not None:
         st.rerun()

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+import streamlit as st
+from sqlalchemy import Engine, func, select, update
 from streamlit.runtime.context import ContextProxy
 
 from flasktrack.access.accounts import add_account
 from flasktrack.access.members import add_member, change_roles
 from flasktrack.access.roles import Role
 from flasktrack.access.sessions import end_session, hash_token, start_session
-from flasktrack.core.times import utc_now
+from flasktrack.core.times import format_time, utc_now
 from flasktrack.settings import LOCAL
 from flasktrack.store.engine import open_engine, writing
-from flasktrack.store.schema import api_key, saved_filter
+from flasktrack.store.schema import api_key, saved_filter, sign_in_session
 from flasktrack.store.schema import export as export_table
 from flasktrack.store.scope import machine_scope
-from flasktrack.ui import make_export
+from flasktrack.ui import make_export, verify_now
 from flasktrack.ui.door import SESSION_HEADER
 from tests.ui.app import App, OpenApp
 
@@ -88,3 +90,75 @@ def test_who_is_out_or_has_lost_a_role_does_nothing_with_a_page_from_before(
     with engine.connect() as connection:
         made = [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in _MADE]
     assert sum(made) == (change is nothing)
+
+
+class Unending:
+    """A job that runs until it is cancelled."""
+
+    share = checked = total = 0
+    problem = None
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.cancelled = False
+
+    @property
+    def running(self) -> bool:
+        return not self.cancelled
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@pytest.mark.parametrize("change", [nothing, signed_out, other_work])
+def test_who_is_out_or_has_lost_a_role_cancels_no_verification(
+    open_app: OpenApp, small_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, change: Callable[[Engine], None]
+) -> None:
+    made: list[Unending] = []
+    monkeypatch.setattr(verify_now, "Job", lambda *_, **__: made.append(Unending()) or made[-1])
+    app = open_app(small_url, "integrity", org=SMALL)
+    app.click("Verify now")
+    change(engine)
+    app.click("Cancel")
+    (job,) = made
+    assert job.cancelled == (change is nothing)
+    job.cancel()
+
+
+class MadeAnew(Exception):
+    """In the place of what Streamlit raises for st.rerun."""
+
+
+@pytest.mark.parametrize(("page", "begin"), [("exports", export), ("integrity", lambda app: app.click("Verify now"))])
+def test_what_refreshes_by_itself_ends_with_the_session_and_does_not_keep_it_open(
+    open_app: OpenApp, small_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, page: str,
+    begin: Callable[[App], None],
+) -> None:  # fmt: skip
+    drawn: list[Callable[[], Any]] = []
+
+    def fragment(draw: Callable[..., Any], run_every: float) -> Callable[..., Any]:
+        def once(*arguments: Any) -> None:
+            drawn.append(lambda: draw(*arguments))
+            draw(*arguments)
+
+        return once
+
+    def rerun() -> None:
+        raise MadeAnew
+
+    job = Unending()
+    monkeypatch.setattr(verify_now, "Job", lambda *_, **__: job)
+    monkeypatch.setattr(st, "fragment", fragment)
+    app = open_app(small_url, page, org=SMALL)
+    begin(app)
+    monkeypatch.setattr(st, "rerun", rerun)
+    refresh, seen = drawn[-1], format_time(utc_now() - timedelta(minutes=9))
+    with writing(engine) as connection:
+        connection.execute(update(sign_in_session).values(seen_at=seen))
+    if page == "integrity":
+        refresh()
+    with engine.connect() as connection:
+        assert connection.execute(select(sign_in_session.c.seen_at)).scalar_one() == seen
+    signed_out(engine)
+    with pytest.raises(MadeAnew):
+        refresh()
+    job.cancel()
