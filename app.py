@@ -45,7 +45,7 @@ def main() -> None:
         chosen = settings.Settings.from_environment()
         if chosen.sign_in == settings.DEMO and chosen.database_url == settings.DEFAULT_DATABASE_URL:
             _fill_embedded_database(settings.DEFAULT_DATABASE_URL)
-        draw_sidebar(session.current(), router.url_path)
+        draw_sidebar(session.begin_run(), router.url_path)
         router.run()
 
 

@@ -11,7 +11,7 @@ from flasktrack.ui import address
 from flasktrack.ui.links import CURRENT_PAGE
 from flasktrack.ui.looking import turned_away
 from flasktrack.ui.registry import PAGES, pages_for
-from flasktrack.ui.session import Context, current
+from flasktrack.ui.session import Context, of_page
 from flasktrack.ui.standing import draw_standing
 from flasktrack.ui.text import literal
 from flasktrack.ui.theme import badge
@@ -25,7 +25,7 @@ def open_page(key: str) -> Context:
     either.
     """
     page = PAGES[key]
-    context = current()
+    context = of_page()
     decision = decide(context.principal, context.organization.id, page.permission)
     if not decision.allowed:
         mine = pages_for(context.scope.permissions)

@@ -65,6 +65,23 @@ def _follower(url: str, analytics_url: str | None) -> Follower:
     return follow(_open(url), analytics_url)
 
 
+_OF_THIS_RUN = "context_of_this_run"
+
+
+def begin_run() -> Context:
+    """As `current`, for app.py, which hands it on to the page that it runs next: a run looks once who asks."""
+    st.session_state.pop(_OF_THIS_RUN, None)  # of a run that broke off
+    context = current()
+    st.session_state[_OF_THIS_RUN] = context
+    return context
+
+
+def of_page() -> Context:
+    """What `begin_run` handed on, to one page alone: no later run finds it. As `current` where there is nothing."""
+    context: Context | None = st.session_state.pop(_OF_THIS_RUN, None)
+    return context or current()
+
+
 def current() -> Context:
     """The context of this run, from the address.
 

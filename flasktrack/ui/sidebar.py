@@ -35,7 +35,7 @@ def draw_sidebar(context: Context, current: str) -> None:
             return
         if len(context.organizations) > 1:
             _select_organization(context)
-        signin.draw_account(database())
+        signin.draw_account(database(), context.principal.shown, context.principal.subject, context.principal.how)
 
 
 def _switcher(context: Context) -> None:

@@ -66,7 +66,7 @@ def current_principal(engine: Engine) -> Principal:
     principal = principal_for(engine, session.subject, session.way, request_context())
     if principal is None:
         with st.sidebar:
-            draw_account(engine)
+            draw_account(engine, session.name, session.subject, session.way)
         raise NotPermitted(
             f"You are signed in as {session.name} ({session.subject}), and belong to no organization here.",
             "Ask an administrator to make you a member, then reload this page.",
@@ -74,16 +74,16 @@ def current_principal(engine: Engine) -> Principal:
     return principal
 
 
-def draw_account(engine: Engine) -> None:
+def draw_account(engine: Engine, name: str, subject: str, way: str) -> None:
     """Draw who is signed in, and the way out."""
-    session = current_session(engine)
-    if session is None:
-        ask_to_sign_in()
     with st.container(border=True, gap="small"):
-        st.markdown(f"Signed in as **{literal(session.name)}**", help=literal(session.subject))
-        if session.way != PROXY and st.button("Sign out", icon=":material/logout:", width="stretch"):
+        st.markdown(f"Signed in as **{literal(name)}**", help=literal(subject))
+        if way != PROXY and st.button("Sign out", icon=":material/logout:", width="stretch"):
+            session = current_session(engine)
+            if session is None:
+                ask_to_sign_in()
             sign_out(engine, session)
-        if session.way == LOCAL:
+        if way == LOCAL:
             st.caption(f"[Change your password]({base_path()}{SIGN_IN}/password)")
 
 

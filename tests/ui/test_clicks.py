@@ -14,14 +14,14 @@ from streamlit.runtime.context import ContextProxy
 from flasktrack.access.accounts import add_account
 from flasktrack.access.members import add_member, change_roles
 from flasktrack.access.roles import Role
-from flasktrack.access.sessions import end_session, hash_token, start_session
+from flasktrack.access.sessions import end_session, find_session, hash_token, start_session
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.settings import LOCAL
 from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.schema import api_key, saved_filter, sign_in_session
 from flasktrack.store.schema import export as export_table
 from flasktrack.store.scope import machine_scope
-from flasktrack.ui import make_export, verify_now
+from flasktrack.ui import make_export, signin, verify_now
 from flasktrack.ui.door import SESSION_HEADER
 from tests.ui.app import App, OpenApp
 
@@ -113,13 +113,12 @@ class Unending:
 def test_who_is_out_or_has_lost_a_role_cancels_no_verification(
     open_app: OpenApp, small_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, change: Callable[[Engine], None]
 ) -> None:
-    made: list[Unending] = []
-    monkeypatch.setattr(verify_now, "Job", lambda *_, **__: made.append(Unending()) or made[-1])
+    job = Unending()
+    monkeypatch.setattr(verify_now, "Job", lambda *_, **__: job)
     app = open_app(small_url, "integrity", org=SMALL)
     app.click("Verify now")
     change(engine)
     app.click("Cancel")
-    (job,) = made
     assert job.cancelled == (change is nothing)
     job.cancel()
 
@@ -162,3 +161,26 @@ def test_what_refreshes_by_itself_ends_with_the_session_and_does_not_keep_it_ope
     with pytest.raises(MadeAnew):
         refresh()
     job.cancel()
+
+
+def test_a_run_looks_once_who_is_signed_in_and_each_run_anew(
+    open_app: OpenApp, small_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bytes] = []
+
+    def counted(engine: Engine, token_hash: bytes, *arguments: Any, **options: Any) -> Any:
+        looks.append(token_hash)
+        return find_session(engine, token_hash, *arguments, **options)
+
+    monkeypatch.setattr(signin, "find_session", counted)
+    app = open_app(small_url, "integrity", org=SMALL)
+    assert app.headers == ["Integrity"]
+    assert looks == [TOKEN]
+    other_work(engine)
+    app.run()
+    assert "not open to you" in app.errors[0]
+    signed_out(engine)
+    app.run()
+    assert looks == [TOKEN] * 3
+    assert "You are not signed in, or not any more" in app.test.warning[0].value
+    assert app.headers == []
