@@ -62,6 +62,10 @@ class DatabaseReadOnly(DatabaseError):
     """The database can be read here, and not written: a copy, a replica, or a user without the right to."""
 
 
+class TookTooLong(DatabaseError):
+    """A question that was not answered within the time that it had; it was given up."""
+
+
 class SchemaError(DatabaseError):
     """The database is not FlaskTrack's, or its schema is of another version."""
 

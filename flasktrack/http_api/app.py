@@ -7,7 +7,7 @@
     GET  /v1/openapi.json, /docs     the description of it, for programs and for people
 
 What waits for the database runs in threads of its own: for letting in, for writing and for reading, so that a search
-through a long history keeps nobody from recording.
+through a long history keeps nobody from recording. A search has its time, and no organization has all readers.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ from flasktrack.errors import (
     InvalidRecord,
     NotPermitted,
     RecordConflict,
+    TookTooLong,
 )
 from flasktrack.http_api.admission import Admission
 from flasktrack.http_api.events import invalid_record, read_events
-from flasktrack.http_api.limits import Bodies
+from flasktrack.http_api.limits import READ_SECONDS, Bodies, Readers
 from flasktrack.http_api.openapi import openapi_document
 from flasktrack.http_api.openapi_page import openapi_page
 from flasktrack.http_api.problems import BY_STATUS, KINDS, Problem, retry_after
@@ -52,6 +53,7 @@ from flasktrack.http_api.reading import checkpoints_page, proof_text, records_pa
 from flasktrack.http_api.recording import Recorder
 from flasktrack.store.api_key_use import scope_of
 from flasktrack.store.scope import Scope
+from flasktrack.store.time_limit import within
 
 DEFAULT_RATE = 100.0
 """Requests a second for each key."""
@@ -104,7 +106,8 @@ class _Service:
     def __init__(self, engine: Engine, rate: float, proxies: tuple[Network, ...]) -> None:
         self.engine = engine
         self.threads = [ThreadPoolExecutor(size) for size in (_ADMITTING, _WRITING, _READING)]
-        admitting, writing, self.readers = self.threads
+        admitting, writing, reading = self.threads
+        self.readers = Readers(reading, _READING)
         self.admission = Admission(engine, admitting, rate, proxies)
         self.recorder = Recorder(engine, writing)
         self.bodies = Bodies()
@@ -137,8 +140,9 @@ class _Service:
 
         async def answer(request: Request) -> Response:
             key = await self.admission.admit(request)
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self.readers, read, self.engine, scope_of(key), request)
+            found = await self.readers.read(
+                key.organization_id, lambda: read(within(self.engine, READ_SECONDS), scope_of(key), request)
+            )
             return Response(found, media_type=media_type, headers=_HEADERS)
 
         return answer
@@ -197,6 +201,8 @@ async def _answered(handler: Handler, request: Request) -> Response:
         return problem.response()
     except NotPermitted as problem:
         return Problem("not-allowed", problem.what).response()
+    except TookTooLong as problem:
+        return Problem("search-too-long", str(problem)).response()
     except (DatabaseError, OperationalError, NoConnection) as problem:
         _report(problem)
         return Problem("unavailable", "The database is busy or away.", headers=retry_after(1)).response()

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Self, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -18,8 +19,14 @@ MAX_BYTES_AT_ONCE = 16 * 1024 * 1024
 """Of all bodies that are being read, parsed or written. Parsed, one of tiny objects takes thirty times its bytes."""
 BODY_SECONDS = 30.0
 """For a body to arrive."""
+READ_SECONDS = 30.0
+"""For the database to answer one request that reads."""
+READS_WAITING = 20
+"""Requests of one organization that wait for their turn to read; with more, they are refused."""
 REFUSED_BURST, REFUSED_PER_SECOND = 10, 0.1
 """Uses of a key that is not in force that are recorded: so many at once, and then so many a second."""
+
+Found = TypeVar("Found")
 
 _BUCKETS = 10_000  # keys that are remembered; one that is full need not be
 
@@ -51,6 +58,28 @@ class RateLimit:
 
     def _now(self, bucket: _Bucket | None, now: float) -> float:
         return self.burst if bucket is None else min(self.burst, bucket.tokens + (now - bucket.at) * self.rate)
+
+
+class Readers:
+    """Threads for requests that read. An organization has at most half of them, however much it asks."""
+
+    def __init__(self, threads: ThreadPoolExecutor, number: int) -> None:
+        self.threads = threads
+        self._share = max(1, number // 2)
+        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._asking: Counter[str] = Counter()
+
+    async def read(self, organization_id: str, read: Callable[[], Found]) -> Found:
+        """What `read` finds, in a thread. Raises Problem where too many of that organization wait already."""
+        if self._asking[organization_id] >= self._share + READS_WAITING:
+            raise Problem("unavailable", "Too many requests are reading at once.", headers=retry_after(1))
+        turns = self._turns.setdefault(organization_id, asyncio.Semaphore(self._share))
+        self._asking[organization_id] += 1
+        try:
+            async with turns:
+                return await asyncio.get_running_loop().run_in_executor(self.threads, read)
+        finally:
+            self._asking[organization_id] -= 1
 
 
 class RefusedUses:

@@ -122,7 +122,7 @@ def _get_records() -> Schema:
                 "A page",
                 _object({"records": _list({"$ref": "#/components/schemas/Record"}), "next": _next()}),
             ),
-            **_problems(*_ADMISSION, "invalid-query", "not-allowed"),
+            **_problems(*_ADMISSION, "invalid-query", "search-too-long", "not-allowed"),
         },
     }
 
@@ -147,7 +147,7 @@ def _get_proof() -> Schema:
                 "description": "The proof",
                 "content": {"text/plain": {"schema": {"type": "string", "pattern": r"^c2sp\.org/tlog-proof@v1\n"}}},
             },
-            **_problems(*_ADMISSION, "not-allowed", "not-found", "unsealed", "not-sound"),
+            **_problems(*_ADMISSION, "search-too-long", "not-allowed", "not-found", "unsealed", "not-sound"),
         },
     }
 
@@ -166,7 +166,7 @@ def _get_checkpoints() -> Schema:
                 "A page",
                 _object({"checkpoints": _list({"$ref": "#/components/schemas/Checkpoint"}), "next": _next()}),
             ),
-            **_problems(*_ADMISSION, "invalid-query", "not-allowed"),
+            **_problems(*_ADMISSION, "invalid-query", "search-too-long", "not-allowed"),
         },
     }
 

@@ -34,6 +34,10 @@ KINDS: dict[str, Kind] = {
         400, "The query can't be meant", "A parameter is unknown or has a value that makes no sense. Nothing is "
         "guessed.",
     ),
+    "search-too-long": Kind(
+        400, "The search takes too long", "It was given up after the time that one request has. Ask for less: `from` "
+        "and `to`, `seq`, an `entity` or an `actor`; the words of `text` are looked for in every record that is left.",
+    ),
     "not-authenticated": Kind(
         401, "An API key is needed", "Send `Authorization: Bearer` and a key that is in force. One that was revoked or "
         "has expired is refused, and its use is on record.",

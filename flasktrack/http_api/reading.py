@@ -28,6 +28,7 @@ from flasktrack.store.organizations import check_time_zone
 from flasktrack.store.reader import Ledger
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.scope import Permission, Scope
+from flasktrack.store.time_limit import check_time
 from flasktrack.trust.checkpoints import checkpoints_above
 from flasktrack.trust.keyring import Keyring
 
@@ -67,6 +68,7 @@ def records_page(engine: Engine, scope: Scope, parameters: Parameters) -> bytes:
         if len(lines) == limit or size >= MAX_PAGE_BYTES:
             more = True
             break
+        check_time(engine)
         line = jsonl_line(checked).rstrip()
         lines.append(line)
         size += len(line)

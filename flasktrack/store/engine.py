@@ -25,8 +25,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flasktrack.core.clocks import local_hour
 from flasktrack.errors import DatabaseError, DatabaseReadOnly, SchemaError
-from flasktrack.store import roles, row_security
+from flasktrack.store import roles, row_security, time_limit
 from flasktrack.store.schema import metadata
+from flasktrack.store.time_limit import too_long
 
 VERSION_TABLE = "flasktrack_schema"
 BUSY_SECONDS = 30  # how long a writer waits for another one; an append holds the lock for milliseconds
@@ -59,6 +60,7 @@ def open_engine(url: str) -> Engine:
     else:
         event.listen(engine, "connect", _prepare_postgresql)
         event.listen(engine, "begin", row_security.begin)
+        event.listen(engine, "begin", time_limit.begin_postgresql)
     return engine
 
 
@@ -240,6 +242,7 @@ def _lower(value: Any) -> Any:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    time_limit.begin_sqlite(connection)
     begin = connection.get_execution_options().get(_BEGIN, "BEGIN")
     if begin:
         connection.exec_driver_sql(begin)
@@ -267,6 +270,7 @@ _POSTGRES_PROBLEMS = {
 }
 
 _READ_ONLY = {sqlite3.SQLITE_READONLY, "25006", "42501"}
+_GIVEN_UP = {sqlite3.SQLITE_INTERRUPT, "57014"}
 
 
 def _explain(context: ExceptionContext) -> DatabaseError | None:
@@ -283,6 +287,8 @@ def _explain(context: ExceptionContext) -> DatabaseError | None:
         # Not connected yet: the server's refusal, or (ProgrammingError) an option in the URL that there isn't.
         if problem is None and context.connection is None:
             problem = ("can't be reached", f"The server says: {_first_line(original)}")
+    if code in _GIVEN_UP:
+        return too_long()
     if problem is None:
         return None
     return (DatabaseReadOnly if code in _READ_ONLY else DatabaseError)(f"The database {problem[0]}.", problem[1])
