@@ -13,7 +13,7 @@ from sqlalchemy import and_, func, or_
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.first_uses import FirstUse, find_first_uses
 from flasktrack.insight.attention.look import MOST_HITS, MOST_ROWS, Found, Hit, Look, aware, gravest, naive, utc
-from flasktrack.insight.attention.rule import HIGH, LOW, MEDIUM
+from flasktrack.insight.attention.rule import HIGH, LOOKING, LOW, MEDIUM
 from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named, only_newest
 from flasktrack.insight.attention.series import Series, find_series
 from flasktrack.insight.attention.thresholds import Values
@@ -66,7 +66,8 @@ def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> 
             if (act.actor_type, act.actor_id) == (one.actor_type, one.actor_id)
             and one.last <= utc(act.occurred_at) <= one.last + within
         ]
-        tried = {act.action for act in mine if utc(act.occurred_at) == one.last and act.outcome in _FAILED}
+        ends = [act for act in mine if utc(act.occurred_at) == one.last and act.outcome in _FAILED]
+        tried = {act.action for act in ends} - {*LOOKING}  # who was denied one page may well open another
         success = next((act for act in mine if act.outcome == "success" and act.action in tried), None)
         if success is not None:
             entered[one] = success
@@ -75,7 +76,7 @@ def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> 
 
 def first_actions(look: Look, set_: Values) -> Found:
     """Rule first_action."""
-    uses = [use for use in _first_uses(look, "action", set_["known"]) if use.is_person]
+    uses = [use for use in _first_uses(look, "action", set_["known"]) if use.is_person and use.value not in LOOKING]
     return gravest(_on_uses(look, "first_action", LOW, uses, "used", "actions"))
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.rule import SEVERITIES
+from flasktrack.insight.attention.rule import LOOKING, SEVERITIES
 from flasktrack.insight.copy_tables import copied, progress
 from flasktrack.insight.filter import RecordFilter
 
@@ -35,6 +35,8 @@ MOST_LINKED = 200
 """Records that the link of one hit names one by one."""
 
 _record = copy_tables.record.c
+looks = _record.action.in_(LOOKING)
+"""Whether an act only looks."""
 Answer = TypeVar("Answer")
 
 
@@ -173,6 +175,16 @@ def gravest(
     if ordered:
         numbers[ordered[-1].severity] += total - len(ordered)
     return Found(tuple(ordered[:most]), total, note, dict(numbers))
+
+
+def together(*found: Found) -> Found:
+    """What several questions of one rule found."""
+    numbers = Counter[str]()
+    for one in found:
+        numbers.update(one.severities)
+    notes = dict.fromkeys(one.note for one in found if one.note is not None)
+    hits = gravest(hit for one in found for hit in one.hits).hits
+    return Found(hits, sum(one.total for one in found), " ".join(notes) or None, dict(numbers))
 
 
 def _newest_first(hit: Hit) -> float:

@@ -9,6 +9,9 @@ HIGH, MEDIUM, LOW = "high", "medium", "low"
 SEVERITIES = (HIGH, MEDIUM, LOW)
 """How soon somebody should look. Not a judgement of the act: a rule only says that it is out of the ordinary."""
 
+LOOKING = ("search", "view")
+"""Actions that only look. FlaskTrack records its own readers' so, and a reader is not to be taken for who alters."""
+
 CFR = "21 CFR Part 11"
 GMP = "21 CFR Part 211"
 ANNEX = "EU GMP Annex 11 (2011)"

@@ -79,7 +79,7 @@ RULES = {
             "failed_series", "Denied or failed attempts in series", MEDIUM,
             "many acts of one actor within a short time that were denied or failed",
             "Somebody may be trying passwords, or what they are not allowed to do. A success right after is the "
-            "worst sign.",
+            "worst sign; but for a view or search, since who was denied one page may well open another.",
             (_ATTEMPTS, _ACCESS, _ENTRY),
             (
                 Threshold("acts", "Attempts, at least", 5, "acts", least=2),
@@ -96,20 +96,24 @@ RULES = {
         Rule(
             "late_entry", "Late entries", MEDIUM,
             "an act that was recorded long after it occurred",
-            "What is written down from memory or from paper days later is not contemporaneous, and needs its original.",
+            "What is written down from memory or from paper days later is not contemporaneous, and needs its original. "
+            "Views and searches, which are gathered before they are recorded, are left aside.",
             (_AT_ONCE, _TRANSACTIONS, _CONTEMPORANEOUS),
             (Threshold("hours", "Recorded later by more than", 24, "hours", most=87_600),),
         ),
         Rule(
             "off_hours", "Acts outside working hours", MEDIUM,
             "acts of people at night, or on days on which nobody works, by the organization's clocks",
-            "Work that nobody sees is where data is most easily falsified, and a stolen account is most easily used.",
+            "Work that nobody sees is where data is most easily falsified, and a stolen account is most easily used. "
+            "Views and searches alter nothing: they are counted by themselves, and many of them are a hint of low "
+            "severity.",
             (_AUDIT_TRAIL, _ACCESS, _WHO_WHEN),
             (
                 Threshold("begins", "Work begins", "06:00"),
                 Threshold("ends", "Work ends", "20:00"),
                 Threshold("days", "Working days", DAYS[:5], choices=DAYS),
                 Threshold("acts", "Acts in one night or day off, at least", 3, "acts"),
+                Threshold("looks", "Views and searches in one night or day off, at least", 50, "acts"),
             ),
         ),
         Rule(
@@ -135,14 +139,15 @@ RULES = {
             "same_instant", "Bursts that share one time stamp", LOW,
             "several acts of one person that bear the very same time",
             "Nobody acts several times in one microsecond: a script or an import acted under a person's name, or the "
-            "times were made up.",
+            "times were made up. Views and searches are left aside, since one page may open many things at once.",
             (_TRANSACTIONS, _WHO_WHEN, _ATTRIBUTABLE),
             (Threshold("acts", "Acts with one time, at least", 10, "acts", least=2),),
         ),
         Rule(
             "first_action", "A person's first use of an action", LOW,
             "an action that somebody long known here never used before",
-            "What somebody suddenly does may be beyond their role or training, or a right that they got lately.",
+            "What somebody suddenly does may be beyond their role or training, or a right that they got lately. To "
+            "view or search for the first time is neither.",
             (_AUTHORITY, _ROLES),
             (Threshold("known", "Known after", 200, "earlier acts"),),
         ),

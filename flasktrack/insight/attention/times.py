@@ -6,14 +6,26 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Case, ColumnElement, case, func, literal_column, select
+from sqlalchemy import Case, ColumnElement, and_, case, func, literal_column, select
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.look import MOST_HITS, MOST_ROWS, Found, Hit, Look, gravest, naive, utc
+from flasktrack.insight.attention.look import (
+    MOST_HITS,
+    MOST_ROWS,
+    Found,
+    Hit,
+    Look,
+    gravest,
+    looks,
+    naive,
+    together,
+    utc,
+)
 from flasktrack.insight.attention.rule import LOW, MEDIUM
 from flasktrack.insight.attention.said import counted, grouped, lasting, named, only_newest
 from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.attention.working_hours import Stretch, off_hours
+from flasktrack.insight.filter import MAX_VALUES
 
 MOST_DAYS = 366
 """Days for which nights are told from days: beyond, only the last of a period."""
@@ -30,22 +42,35 @@ def acts_off_hours(look: Look, set_: Values) -> Found:
     nights = off_hours(look.zone, set_["begins"], set_["ends"], set_["days"], earliest, ends + _INSTANT)
     if not nights:
         return Found()
+    note = f"Nights are told from days for the last {MOST_DAYS} days of the period." if earliest > begins else None
+    return together(
+        _in_nights(look, nights, "acted", ~looks, set_["acts"], MEDIUM, note),
+        _in_nights(look, nights, "viewed or searched", looks, set_["looks"], LOW, note),
+    )
+
+
+def _in_nights(
+    look: Look, nights: Sequence[Stretch], did: str, condition: ColumnElement[bool], least: int, severity: str,
+    note: str | None,
+) -> Found:  # fmt: skip
+    """Nights with so many acts of somebody that meet a condition."""
     bounds = [naive(moment) for night in nights for moment in (night.start, night.end)]
     occurred = _record.occurred_at
     acts = (
-        look.select(_record.actor_id, _record.actor_name, occurred, _reached(occurred, bounds).label("reached"))
+        look.select(_record.actor_id, _record.actor_name, occurred, _record.action, condition.label("meant"),
+                    _reached(occurred, bounds).label("reached"))
         .where(_record.actor_type == "user", occurred >= bounds[0], occurred < bounds[-1])
         .subquery()
-    )
-    number = func.count()
+    )  # fmt: skip
+    meant, when = acts.c.meant, case((acts.c.meant, acts.c.occurred_at))
     found = (
-        select(acts.c.actor_id, acts.c.reached, func.max(acts.c.actor_name).label("actor_name"), number.label("acts"),
-               func.min(acts.c.occurred_at).label("first"), func.max(acts.c.occurred_at).label("last"),
+        select(acts.c.actor_id, acts.c.reached, func.max(acts.c.actor_name).label("actor_name"),
+               *_numbers(meant, acts.c.action), func.min(when).label("first"), func.max(when).label("last"),
                func.count().over().label("total"))
         .where(acts.c.reached % 2 == 1)
         .group_by(acts.c.actor_id, acts.c.reached)
-        .having(number >= set_["acts"])
-        .order_by(func.max(acts.c.occurred_at).desc())
+        .having(_number(meant) >= least)
+        .order_by(func.max(when).desc())
         .limit(MOST_HITS)
     )  # fmt: skip
     rows = look.rows(found)
@@ -53,15 +78,30 @@ def acts_off_hours(look: Look, set_: Values) -> Found:
     for row in rows:
         night = nights[row.reached // 2]
         why = (
-            f"{named(row)} acted {counted(row.acts, 'time')} outside working hours, {_when(look, night, row)} "
+            f"{named(row)} {did} {counted(row.acts, 'time')} outside working hours, {_when(look, night, row)} "
             f"({look.zone.key})."
         )
         hits += look.hit(
-            "off_hours", MEDIUM, why, row.acts, row.last,
+            "off_hours", severity, why, row.acts, row.last, **_actions(row),
             actors=(f"user:{row.actor_id}",), occurred_from=night.start, occurred_to=night.end,
         )  # fmt: skip
-    note = f"Nights are told from days for the last {MOST_DAYS} days of the period." if earliest > begins else None
     return gravest(hits, rows[0].total if rows else 0, note)
+
+
+def _number(meant: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(case((meant, 1)))
+
+
+def _numbers(meant: ColumnElement[bool], action: ColumnElement[str]) -> tuple[ColumnElement[Any], ...]:
+    """Of a group: how many acts are meant, how many there are, and by which actions the meant ones can be chosen."""
+    actions = func.array_agg(case((meant, action)).distinct())
+    return _number(meant).label("acts"), func.count().label("every"), actions.label("actions")
+
+
+def _actions(row: Any) -> dict[str, tuple[str, ...]]:
+    """What a filter says to select the acts of a group that are meant, where that is not all of them."""
+    actions = tuple(sorted(action for action in row.actions if action is not None))
+    return {} if row.acts == row.every or len(actions) > MAX_VALUES else {"actions": actions}
 
 
 def _when(look: Look, night: Stretch, row: Any) -> str:
@@ -87,7 +127,7 @@ def acts_at_one_instant(look: Look, set_: Values) -> Found:
     number = func.count()
     crowded = (  # by the time alone first: that is quickly told, and mostly there is none
         look.select(_record.occurred_at)
-        .where(_record.actor_type == "user", _record.occurred_at.is_not(None))
+        .where(_record.actor_type == "user", ~looks, _record.occurred_at.is_not(None))
         .group_by(_record.occurred_at)
         .having(number >= set_["acts"])
         .order_by(number.desc())
@@ -98,11 +138,11 @@ def acts_at_one_instant(look: Look, set_: Values) -> Found:
         return Found()
     found = (
         look.select(_record.actor_id, _record.occurred_at, func.max(_record.actor_name).label("actor_name"),
-                    number.label("acts"), func.count().over().label("total"))
+                    *_numbers(~looks, _record.action), func.count().over().label("total"))
         .where(_record.actor_type == "user", _record.occurred_at.in_(instants))
         .group_by(_record.actor_id, _record.occurred_at)
-        .having(number >= set_["acts"])
-        .order_by(number.desc(), _record.occurred_at.desc())
+        .having(_number(~looks) >= set_["acts"])
+        .order_by(_number(~looks).desc(), _record.occurred_at.desc())
         .limit(MOST_HITS)
     )  # fmt: skip
     rows = look.rows(found)
@@ -111,7 +151,7 @@ def acts_at_one_instant(look: Look, set_: Values) -> Found:
         moment = utc(row.occurred_at)
         why = f"{named(row)} acted {counted(row.acts, 'time')} at one instant, {moment.astimezone(look.zone)}."
         hits += look.hit(
-            "same_instant", LOW, why, row.acts, row.occurred_at,
+            "same_instant", LOW, why, row.acts, row.occurred_at, **_actions(row),
             actors=(f"user:{row.actor_id}",), occurred_from=moment, occurred_to=moment + _INSTANT,
         )  # fmt: skip
     return gravest(hits, rows[0].total if rows else 0)
@@ -120,7 +160,7 @@ def acts_at_one_instant(look: Look, set_: Values) -> Found:
 def late_entries(look: Look, set_: Values) -> Found:
     """Rule late_entry."""
     late = _record.occurred_at < _record.recorded_at - timedelta(hours=set_["hours"])
-    rows = _newest(look, late)
+    rows = _newest(look, and_(~looks, late))
     hits = []
     for acts in grouped(rows, "actor_type", "actor_id"):
         longest = max(acts, key=lambda act: act.recorded_at - act.occurred_at)

@@ -140,6 +140,21 @@ CASES: dict[str, tuple[str, Acts, int, dict[str, Any]]] = {
     "on a Saturday": ("off_hours", night(3 * 24 + 12), 3, {}),
     "on a Saturday, where they work then": ("off_hours", night(3 * 24 + 12), 0, {"days": ("sat",)}),
     "a machine at night": ("off_hours", night(3, **MACHINE), 0, {}),
+    "a reader at night": ("off_hours", night(3, 49, action="view"), 0, {}),
+    "a reader of much at night": (
+        "off_hours", [*night(3, 49, action="view"), *night(4, 1, action="search"), *night(4, 2)], 50, {}
+    ),
+    "acts at night beside some reading": (
+        "off_hours", [*night(3), *night(4, 1, action="sign"), *night(3, 9, action="view")], 4, {}
+    ),
+    "views at one instant": (
+        "same_instant", [*series(9, timedelta()), *series(9, timedelta(), action="view")], 0, {}
+    ),
+    "10 acts at one instant, and views": (
+        "same_instant", [*series(10, timedelta()), *series(9, timedelta(), action="view")], 10, {}
+    ),
+    "a view that was gathered": ("late_entry", [act(action="view", recorded_at=NOON + 2 * DAY)], 0, {}),
+    "a first view": ("first_action", [*known(200), act(NOON + HOUR, action="view")], 0, {}),
     "an action never used before": ("first_action", [*known(200), act(NOON + HOUR, action="sign")], 1, {}),
     "too new to tell": ("first_action", [*known(199), act(NOON + HOUR, action="sign")], 0, {}),
     "an address never used before": (
@@ -210,6 +225,18 @@ def test_two_series_are_two_hits_and_a_success_after_one_makes_it_grave(engine: 
     assert "then sign_in succeeded (record 13)" in found.hits[0].why
     other = ask(engine, "failed_series", [*second, act(later + 9 * SECOND, action="view")])
     assert [hit.severity for hit in other.hits] == ["medium"]
+    pages = [act(NOON + place * SECOND, outcome="denied", action="view") for place in range(6)]
+    reader = ask(engine, "failed_series", [*pages, act(NOON + 9 * SECOND, action="view")])
+    assert [(hit.severity, hit.records) for hit in reader.hits] == [("medium", 6)]
+
+
+def test_who_only_reads_at_night_is_a_hint_beside_who_alters(engine: Engine) -> None:
+    reader = night(2, 60, action="view", actor_id="u-2")
+    found = ask(engine, "off_hours", [*reader, *night(3, 4), *night(3, 60, action="search")])
+    assert [(hit.severity, hit.records) for hit in found.hits] == [("medium", 4), ("low", 60), ("low", 60)]
+    assert (found.total, found.severities) == (3, {"medium": 1, "low": 2})
+    assert "acted 4 times" in found.hits[0].why
+    assert "viewed or searched 60 times" in found.hits[1].why
 
 
 def test_what_is_too_much_is_cut_short_and_said(engine: Engine) -> None:
