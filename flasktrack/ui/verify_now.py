@@ -95,7 +95,7 @@ def seal_first(context: Context) -> None:
 
 def _tell_end(last: _Started | None) -> None:
     """Say where the last job did not do what it was to do."""
-    if last is not None and last.job.cancelled:
+    if last is not None and last.job.cancelled and last.job.answer is None:  # and had not ended before it was told
         st.info("That was cancelled; nothing of it was kept.", icon=":material/info:")
     elif last is not None and last.job.problem is not None:
         st.error(f"That could not be done: {literal(last.job.problem)}", icon=":material/error:")

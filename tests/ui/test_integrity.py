@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from flasktrack.store.verifications import latest_verification, list_verificatio
 from flasktrack.store.writer import append
 from flasktrack.ui.finding_words import FINDING_WORDS
 from flasktrack.ui.text import count
+from flasktrack.ui.verify_now import _running
 from flasktrack.verify.runner import verify_organization
 from tests.adversary import run_sql
 from tests.store.samples import event
@@ -57,9 +59,13 @@ def test_everybody_sees_the_verification_that_runs_and_may_cancel_it(
 ) -> None:
     one = open_app(sample_lab_url, "integrity", org=HERE)
     one.click("Verify now")
+    (process,) = (started.job._process for (url, _), started in _running()._jobs.items() if url == sample_lab_url)
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)  # so that it is under way still, however long the page takes
     other = open_app(sample_lab_url, "integrity", org=HERE)
     assert "Verify now" not in other.buttons
     other.click("Cancel")
+    process.send_signal(signal.SIGCONT)
     other.wait_for("Verify now")
     one.run()
     assert "was cancelled" in one.text
