@@ -66,8 +66,8 @@ def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> 
             if (act.actor_type, act.actor_id) == (one.actor_type, one.actor_id)
             and one.last <= utc(act.occurred_at) <= one.last + within
         ]
-        ends = [act for act in mine if utc(act.occurred_at) == one.last and act.outcome in _FAILED]
-        tried = {act.action for act in ends} - {*LOOKING}  # who was denied one page may well open another
+        failed = [act for act in mine if utc(act.occurred_at) == one.last and act.outcome in _FAILED]
+        tried = {act.action for act in failed} - {*LOOKING}  # who was denied one page may well open another
         success = next((act for act in mine if act.outcome == "success" and act.action in tried), None)
         if success is not None:
             entered[one] = success
