@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from flasktrack.cli import main
 from flasktrack.core.checkpoint import parse_checkpoint
@@ -39,7 +40,7 @@ def run(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.fixture
-def lab(run: Any, tmp_path: Path) -> Any:
+def lab(engine: Engine, run: Any, tmp_path: Path) -> Any:
     """The same, with two organizations: `acme` has three records, `other` one."""
     run("init")
     add(run, tmp_path, "acme", 3)

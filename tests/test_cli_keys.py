@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import insert
+from sqlalchemy import Engine, insert
 
 from flasktrack.cli import main
 from flasktrack.core.keys import SigningKey, parse_vkey
@@ -42,7 +42,7 @@ def run(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.fixture
-def lab(run: Any, tmp_path: Path) -> Any:
+def lab(engine: Engine, run: Any, tmp_path: Path) -> Any:
     """The same, with two organizations: `acme` has three records, `other` one."""
     run("init")
     for name, count in {"acme": 3, "other": 1}.items():

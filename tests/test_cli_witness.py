@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from flasktrack.cli import main
 from flasktrack.core.note import parse_signatures
@@ -55,7 +56,13 @@ class Lab:
 
 
 @pytest.fixture
-def lab(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lab:
+def lab(
+    engine: Engine,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Lab:
     """Three sealed records, and a witness; each trusts the other's keys."""
     lab = Lab(database_url, tmp_path, monkeypatch, capsys)
     assert lab("init")[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -12,7 +13,7 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 
 from flasktrack.demo import make_tampered_copy
 from flasktrack.settings import Settings
-from flasktrack.store.engine import initialize, open_engine, writing
+from flasktrack.store.engine import open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.writer import append
 from flasktrack.trust.keyring import Keyring
@@ -50,15 +51,15 @@ def tampered_url(lab_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def unfilled_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def unfilled_url(tmp_path_factory: pytest.TempPathFactory, made_sqlite_file: Path) -> str:
     """A database whose one organization, `new-lab`, has no record yet."""
-    return _made(tmp_path_factory.mktemp("ui") / "unfilled.db", "new-lab")
+    return _made(made_sqlite_file, tmp_path_factory.mktemp("ui") / "unfilled.db", "new-lab")
 
 
 @pytest.fixture
-def small_url(tmp_path: Path) -> str:
+def small_url(tmp_path: Path, made_sqlite_file: Path) -> str:
     """A database to write to, with keys: two organizations, `small-lab` with ten records and `other-lab` with one."""
-    url = _made(tmp_path / "small.db", "small-lab", "other-lab")
+    url = _made(made_sqlite_file, tmp_path / "small.db", "small-lab", "other-lab")
     Keyring.from_settings(Settings.from_environment()).create()
     engine = open_engine(url)
     with writing(engine) as connection:
@@ -69,14 +70,14 @@ def small_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def deserted_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def deserted_url(tmp_path_factory: pytest.TempPathFactory, made_sqlite_file: Path) -> str:
     """A database without any organization."""
-    return _made(tmp_path_factory.mktemp("ui") / "deserted.db")
+    return _made(made_sqlite_file, tmp_path_factory.mktemp("ui") / "deserted.db")
 
 
-def _made(file: Path, *organizations: str) -> str:
+def _made(empty: Path, file: Path, *organizations: str) -> str:
+    shutil.copyfile(empty, file)
     engine = open_engine(f"sqlite:///{file}")
-    initialize(engine)
     with writing(engine) as connection:
         for organization in organizations:
             create_organization(connection, organization, time_zone="Europe/Berlin")
@@ -96,9 +97,9 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> OpenApp:
 
 
 @pytest.fixture(scope="session")
-def nasty_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def nasty_url(tmp_path_factory: pytest.TempPathFactory, made_sqlite_file: Path) -> str:
     """A database whose records hold what would be markup, wherever they can; one organization, `new-lab`."""
-    url = _made(tmp_path_factory.mktemp("ui") / "nasty.db", "new-lab")
+    url = _made(made_sqlite_file, tmp_path_factory.mktemp("ui") / "nasty.db", "new-lab")
     engine = open_engine(url)
     with writing(engine) as connection:
         append(connection, "new-lab", nasty_events())

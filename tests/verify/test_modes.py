@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -263,10 +264,20 @@ def test_it_builds_on_checkpoints_of_any_size(sealed: Sealed, size: int) -> None
     assert sealed.verify().status == "verified"
 
 
+@pytest.fixture(scope="module")
+def made_long(engine: Engine, keyring: Keyring, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sealed, Copy]:
+    """Sealed through 600, verified, and 20 more; and all that the database holds of it."""
+    anchors = Anchors(tmp_path_factory.mktemp("long") / "anchors")
+    sealed = make_sealed(Sealed(engine, f"lab-{uuid.uuid4().hex}", keyring, anchors), 300, 600, -620)
+    return sealed, copy_database(engine, sealed.id)
+
+
 @pytest.fixture
-def long(sealed: Sealed) -> Sealed:
-    """Sealed through 600, verified, and 20 more."""
-    return make_sealed(sealed, 300, 600, -620)
+def long(made_long: tuple[Sealed, Copy]) -> Iterator[Sealed]:
+    """That one, for a test to alter in the database: it is put back afterwards."""
+    sealed, copy = made_long
+    yield sealed
+    replay_copy(sealed.engine, sealed.id, copy)
 
 
 WHAT_IS_NEW: dict[str, tuple[Step, list[Said]]] = {
