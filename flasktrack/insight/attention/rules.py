@@ -113,7 +113,7 @@ RULES = {
                 Threshold("ends", "Work ends", "20:00"),
                 Threshold("days", "Working days", DAYS[:5], choices=DAYS),
                 Threshold("acts", "Acts in one night or day off, at least", 3, "acts"),
-                Threshold("looks", "Views and searches in one night or day off, at least", 50, "acts"),
+                Threshold("looks", "Views and searches then, at least", 50, "acts"),
             ),
         ),
         Rule(
