@@ -17,20 +17,16 @@ SETTINGS = frozenset({"attention", "profile"})
 """Ids of FlaskTrack's own settings of an organization."""
 
 
-def is_own_act(organization_id: str, action: str, entity_type: str, entity_id: str) -> bool:
-    """Whether FlaskTrack alone records this in an organization."""
-    if entity_type == "organization":
-        return action in (erasure.ACTION, "verify") and entity_id == organization_id
-    if entity_type == "organization_setting":
-        return entity_id in SETTINGS
-    if entity_type == "api_key":
-        return KEY_ID.fullmatch(entity_id) is not None
-    return entity_type == "service_account" or (entity_type == "member" and entity_id.startswith("user:"))
-
-
 def check_not_own_act(organization_id: str, action: str, entity_type: str, entity_id: str) -> None:
-    """Raise InvalidRecord for what a program can't record, since FlaskTrack believes it."""
-    if not is_own_act(organization_id, action, entity_type, entity_id):
+    """Raise InvalidRecord for what a program can't record in an organization, since FlaskTrack believes it."""
+    own = {
+        "organization": action in (erasure.ACTION, "verify") and entity_id == organization_id,
+        "organization_setting": entity_id in SETTINGS,
+        "member": entity_id.startswith("user:"),
+        "api_key": KEY_ID.fullmatch(entity_id) is not None,
+        "service_account": True,
+    }
+    if not own.get(entity_type):
         return
     said = f"{action[:60]!r} on {entity_type}:{entity_id[:60]} is reserved for what FlaskTrack records of itself"
     if entity_type == "organization":
