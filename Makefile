@@ -7,7 +7,8 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 RUNS := $(VENV)/.requirements.installed
 DEVELOPS := $(VENV)/.requirements-dev.installed
 EMBEDDED := data/flasktrack.db
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+# Neighbours go to one worker, and so share an app, a browser, a database; who has no more takes from the other's end.
+PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .PHONY: help setup run test lint types audit format example bench clean
 
@@ -19,6 +20,8 @@ setup: $(RUNS)  ## make .venv and install what FlaskTrack runs on
 run: $(RUNS) $(if $(FLASKTRACK_DATABASE_URL),,$(EMBEDDED))  ## start the app; a new database gets the sample lab
 	$(PY) -m streamlit run app.py
 
+# What tests and the programs that they start import is compiled once, whatever the environment says.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(DEVELOPS)  ## run every test; PYTEST_ARGS="tests/core -x" runs some
 	$(PY) -m pytest $(PYTEST_ARGS)
 

@@ -47,13 +47,6 @@ CHROMIUM_FLAGS = (
 LAPTOP = ViewportSize(width=1366, height=768)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests share one worker, and so one app and one load of the sample lab."""
-    for item in items:
-        if "app_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def keys_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests, and what they start, have keys and exports in a folder of their own, under the settings' defaults."""
