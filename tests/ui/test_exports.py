@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine, update
@@ -23,6 +24,8 @@ from flasktrack.access.members import add_member, change_roles, principal_for, r
 from flasktrack.access.permissions import scope_for
 from flasktrack.access.roles import Role
 from flasktrack.core.times import utc_now
+from flasktrack.export.running import ask_for_export, run_export
+from flasktrack.export.selection import ExportOptions
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.settings import Settings
 from flasktrack.store.engine import open_engine, writing
@@ -30,8 +33,10 @@ from flasktrack.store.exports import Export, list_exports
 from flasktrack.store.reader import CheckedRecord, Ledger
 from flasktrack.store.schema import export as export_table
 from flasktrack.store.scope import Scope, machine_scope
+from flasktrack.trust.keyring import Keyring
 from flasktrack.ui import downloads
 from flasktrack.ui.door import SESSION_HEADER
+from flasktrack.verify.runner import Trust
 from tests import adversary
 from tests.store.samples import event, record
 from tests.ui.app import App, OpenApp
@@ -330,8 +335,12 @@ def granted(engine: Engine, **changes: Any) -> str:
 
 
 @pytest.fixture
-def made(open_app: OpenApp, small_url: str, engine: Engine) -> Export:
-    export(open_app(small_url, "exports", org=SMALL, seq="1-5"))
+def made(engine: Engine) -> Export:
+    """An export of five records, made in this process: the page's own begins another one."""
+    settings, scope = Settings.from_environment(), of(Role.QA_LEAD)
+    chosen = RecordFilter.from_params({"seq": ["1-5"]})
+    asked = ask_for_export(engine, scope, chosen, 5, "csv", ExportOptions(ZoneInfo("Europe/Berlin")), settings)
+    run_export(engine, SMALL, asked.id, settings, Trust(Keyring.from_settings(settings)))
     (found,) = list_exports(engine, machine_scope(SMALL))
     return found
 
