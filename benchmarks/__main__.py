@@ -146,8 +146,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="flasktrack-benchmarks-") as folder, postgresql_server():
         plan = groups(20 if options.quick else 1)
         plan = tuple(group for group in plan if group.rows[0][0].startswith(options.only))
-        table = "".join(_table(plan, Path(folder)))
-    print(table, end="")
+        table = ""
+        for line in _table(plan, Path(folder)):
+            print(line, end="", flush=True)
+            table += line
     if options.write:
         text = DOCUMENT.read_text()
         head, tail = text.partition(START)[0], text.partition(END)[2]
