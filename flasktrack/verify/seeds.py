@@ -64,7 +64,8 @@ def seed_tape(connection: Connection, organization_id: str, first: int, last: in
         type_, id_, ordinal = columns[f"{kind}_type"], columns[f"{kind}_id"], columns[f"{kind}_seq"]
         acting = machine_scoped(organization_id, type_, id_).where(columns.seq.between(first, last)).distinct()
         for number, (type_name, id_name) in enumerate(connection.execute(acting).all()):
-            mine = and_(type_ == type_name, id_ == id_name, columns.seq < first)
+            # `+ 0`: the ordinals' index is meant. Left to choose, SQLite may read every record before `first` instead.
+            mine = and_(type_ == type_name, id_ == id_name, columns.seq + 0 < first)
             statement = (
                 machine_scoped(organization_id, columns.seq, ordinal).where(mine).order_by(ordinal.desc()).limit(1)
             )
