@@ -6,6 +6,7 @@ down, so that spans can be read in any order, by any process on any machine that
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
@@ -156,19 +157,21 @@ def scan_elsewhere(
 
 
 _opened: dict[str, Engine] = {}
+_opening = threading.Lock()
 
 
 def _database(url: str) -> Engine:
     """The database that this worker read last, which is nearly always the one that it reads next."""
-    engine = _opened.get(url)
-    if engine is None:
-        engine = open_database(url)
-        former = list(_opened.values())
-        _opened.clear()
-        _opened[url] = engine
-        for other in former:
-            other.dispose()
-    return engine
+    with _opening:  # a worker may have several threads, as Dask's do: one engine for all of them
+        engine = _opened.get(url)
+        if engine is None:
+            engine = open_database(url)
+            former = list(_opened.values())
+            _opened.clear()
+            _opened[url] = engine
+            for other in former:
+                other.dispose()
+        return engine
 
 
 def spans(first: int, last: int, records: int, next_row: Callable[[int], int]) -> Iterator[tuple[int, int]]:
