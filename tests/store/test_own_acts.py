@@ -6,9 +6,15 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
+from flasktrack.insight.attention import thresholds
+from flasktrack.store import own_acts, profile
 from flasktrack.store.profile import SETTING, change_profile, read_profile
 from flasktrack.store.scope import machine_scope
 from tests.store.samples import NORTHWIND, event, record
+
+
+def test_each_setting_of_flasktracks_own_is_reserved() -> None:
+    assert {profile.SETTING, thresholds.SETTING} == own_acts.SETTINGS
 
 
 def test_a_record_that_came_through_a_key_neither_sets_nor_hides_a_setting(lab: Engine) -> None:
