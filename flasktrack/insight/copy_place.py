@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from flasktrack.errors import DatabaseError
 from flasktrack.insight.copy import Copy, CopyFailed
+from flasktrack.insight.duckdb_dialect import DRIVER
 from flasktrack.settings import DATA
 from flasktrack.store.engine import open_engine, sqlite_file
 
@@ -97,7 +98,8 @@ def _remove(folder: Path, owner: int) -> None:
 
 
 def _duckdb(file: Path) -> Engine:
-    return create_engine(URL.create("duckdb", database=str(file)), connect_args={"config": {"memory_limit": _MEMORY}})
+    place, config = URL.create(DRIVER, database=str(file)), {"memory_limit": _MEMORY}
+    return create_engine(place, pool_size=_SESSIONS, connect_args={"config": config})
 
 
 def _server(place: URL) -> Engine:

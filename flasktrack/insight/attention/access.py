@@ -12,7 +12,20 @@ from sqlalchemy import and_, func, or_
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.first_uses import FirstUse, find_first_uses
-from flasktrack.insight.attention.look import MOST_HITS, MOST_ROWS, Found, Hit, Look, aware, gravest, naive, utc
+from flasktrack.insight.attention.look import (
+    MOST_HITS,
+    MOST_ROWS,
+    Found,
+    Hit,
+    Look,
+    aware,
+    can_be_chosen,
+    gravest,
+    naive,
+    newest_first,
+    together,
+    utc,
+)
 from flasktrack.insight.attention.rule import HIGH, LOOKING, LOW, MEDIUM
 from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named, only_newest
 from flasktrack.insight.attention.series import Series, find_series
@@ -77,13 +90,13 @@ def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> 
 def first_actions(look: Look, set_: Values) -> Found:
     """Rule first_action."""
     uses = [use for use in _first_uses(look, "action", set_["known"]) if use.is_person and use.value not in LOOKING]
-    return gravest(_on_uses(look, "first_action", LOW, uses, "used", "actions"))
+    return _on_uses(look, "first_action", LOW, uses, "used", "actions")
 
 
 def first_addresses(look: Look, set_: Values) -> Found:
     """Rule first_address."""
     uses = [use for use in _first_uses(look, "ip", set_["known"]) if use.is_person]
-    return gravest(_on_uses(look, "first_address", MEDIUM, uses, "acted from", "ips"))
+    return _on_uses(look, "first_address", MEDIUM, uses, "acted from", "ips")
 
 
 def machines_off_pattern(look: Look, set_: Values) -> Found:
@@ -92,13 +105,12 @@ def machines_off_pattern(look: Look, set_: Values) -> Found:
         [use for use in _first_uses(look, kind, set_["known"]) if not use.is_person]
         for kind in ("action", "credential_id", "ip")
     )
-    hits = [
-        *_on_uses(look, "machine_pattern", MEDIUM, actions, "used", "actions"),
-        *_on_uses(look, "machine_pattern", MEDIUM, credentials, "acted through", "credentials"),
-        *_on_uses(look, "machine_pattern", MEDIUM, addresses, "acted from", "ips"),
-        *_busy_days(look, set_),
-    ]
-    return gravest(hits)
+    return together(
+        _on_uses(look, "machine_pattern", MEDIUM, actions, "used", "actions"),
+        _on_uses(look, "machine_pattern", MEDIUM, credentials, "acted through", "credentials"),
+        _on_uses(look, "machine_pattern", MEDIUM, addresses, "acted from", "ips"),
+        gravest(_busy_days(look, set_)),
+    )
 
 
 def _busy_days(look: Look, set_: Values) -> Iterator[Hit]:
@@ -155,8 +167,11 @@ def _first_uses(look: Look, kind: str, known: int) -> list[FirstUse]:
     return [use for use in look.once(find_first_uses) if use.kind == kind and use.known >= known]
 
 
-def _on_uses(look: Look, rule: str, severity: str, uses: Iterable[FirstUse], used: str, field: str) -> Iterator[Hit]:
+def _on_uses(look: Look, rule: str, severity: str, uses: Iterable[FirstUse], used: str, field: str) -> Found:
     """Hits whose records are what the actor did with the value; `field` is the filter's for it."""
-    for use in uses:
-        chosen = {"actors": (f"{use.actor_type}:{use.actor_id}",), field: (use.value,)}
-        yield from look.hit(rule, severity, use.said(look, used), use.acts, use.last, **chosen)
+    chosen = {use: {"actors": (f"{use.actor_type}:{use.actor_id}",), field: (use.value,)} for use in uses}
+    found = [use for use in chosen if all(can_be_chosen(*one) for one in chosen[use].items())]
+    hits: list[Hit] = []
+    for use in sorted(found, key=lambda use: newest_first(aware(use.last)))[:MOST_HITS]:  # there may be a thousand
+        hits += look.hit(rule, severity, use.said(look, used), use.acts, use.last, **chosen[use])
+    return gravest(hits, len(found))

@@ -8,9 +8,13 @@ Rules are questions to the columnar copy. Each answer is bounded, and says so wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy import ColumnElement
 
 from flasktrack.insight.attention import access, changes, times
 from flasktrack.insight.attention.look import DEFAULT_DAYS, MOST_RECORDS, Found, Hit, Look, Span, find_span, gravest
@@ -35,6 +39,15 @@ ASK: dict[str, Callable[[Look, Values], Found]] = {
     "role_change": access.role_changes,
 }
 """What answers for each rule, given a look and the rule's thresholds."""
+CONDITIONS: dict[str, Callable[[Values], ColumnElement[bool]]] = {
+    "self_approval": changes.is_approval,
+    "bulk_deletion": changes.is_deletion,
+    "future_time": times.is_ahead,
+    "late_entry": times.is_late,
+}
+"""Which records a rule looks at, where mostly there are none: then it isn't asked."""
+_ON_FIRST_USES = frozenset({"first_address", "machine_pattern", "first_action", "role_change"})
+"""These share a question that takes nearly as long as those of all others: the two are asked at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,16 @@ def find_attention(
     asked = [name for name in RULES if thresholds[name]["on"]]
     with questions.copy.engine.connect() as connection:
         span = find_span(connection, organization.id, since, until, days)
-        if not span.last:
-            return Attention(span, {name: Found() for name in asked})
-        look = Look(connection, organization.id, check_time_zone(organization.time_zone), span)
-        return Attention(span, {name: ASK[name](look, thresholds[name]) for name in asked})
+    if not span.last:
+        return Attention(span, {name: Found() for name in asked})
+
+    def ask(names: Sequence[str]) -> dict[str, Found]:
+        with questions.copy.engine.connect() as connection:  # none is held while another one is waited for
+            look = Look(connection, organization.id, check_time_zone(organization.time_zone), span)
+            look.count({name: CONDITIONS[name](thresholds[name]) for name in names if name in CONDITIONS})
+            return {name: ASK[name](look, thresholds[name]) for name in names}
+
+    parts = [[name for name in asked if (name in _ON_FIRST_USES) == shared] for shared in (True, False)]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        found = ChainMap(*pool.map(ask, parts))
+    return Attention(span, {name: found[name] for name in asked})

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import func
+from sqlalchemy import BigInteger, CompoundSelect, Select, and_, cast, func, literal, select, union_all
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.look import LOOK_BACK, MOST_ROWS, Look
 from flasktrack.insight.attention.said import counted, shortened
 
-KINDS = ("action", "actor_role", "credential_id", "ip")
+_FEW = ("action", "actor_role", "credential_id")
+_MANY = "ip"
 _record = copy_tables.record.c
 
 
@@ -56,21 +57,53 @@ def find_first_uses(look: Look) -> Sequence[FirstUse]:
 
     An actor whose very first act is among them is new: everything would be a first use.
     """
-    found = [use for kind in KINDS for use in _of_kind(look, kind)]
-    return sorted(found, key=attrgetter("first"), reverse=True)[:MOST_ROWS]
+    rows = [*look.rows(_of_few(look)), *look.rows(_of_many(look))]
+    uses = (FirstUse._make(row) for row in rows)
+    return sorted(uses, key=attrgetter("first"), reverse=True)[:MOST_ROWS]
 
 
-def _of_kind(look: Look, kind: str) -> Iterator[FirstUse]:
-    key = (_record.actor_type, _record.actor_id, _record[kind])
-    first, ordinal = func.min(_record.seq), func.min(_record.actor_seq)
-    statement = (
-        look.select(_record.actor_type, _record.actor_id, func.max(_record.actor_name), _record[kind], first, ordinal,
-                    func.count(), func.max(_record.occurred_at), back=True)
-        .where(_record[kind].is_not(None))
-        .group_by(*key)
+def _of_few(look: Look) -> CompoundSelect[Any]:
+    """SELECT the first uses of kinds with few values: put together from sums by all of them, so of one scan."""
+    key = (_record.actor_type, _record.actor_id, *(_record[kind] for kind in _FEW))
+    sums = look.select(
+        *key, func.max(_record.actor_name).label("actor_name"), func.min(_record.seq).label("first"),
+        func.min(_record.actor_seq).label("ordinal"), func.count().label("acts"),
+        func.max(_record.occurred_at).label("last"), back=True,
+    ).group_by(*key).cte("sums").c  # fmt: skip
+    first, ordinal = func.min(sums.first), func.min(sums.ordinal)
+    acts = cast(func.sum(sums.acts), BigInteger)
+    found = (
+        select(literal(kind).label("kind"), sums.actor_type, sums.actor_id, func.max(sums.actor_name), sums[kind],
+               first, ordinal, acts, func.max(sums.last))
+        .where(sums[kind].is_not(None))
+        .group_by(sums.actor_type, sums.actor_id, sums[kind])
         .having(first >= look.span.first, ordinal > 1)
         .order_by(first.desc())
         .limit(MOST_ROWS)
+        for kind in _FEW
     )  # fmt: skip
-    for row in look.rows(statement):
-        yield FirstUse._make((kind, *row))
+    return union_all(*(select(of_kind.subquery()) for of_kind in found))
+
+
+def _of_many(look: Look) -> Select[Any]:
+    """SELECT the first uses of the kind with many values: the rest is told of those that are found alone."""
+    key, value = (_record.actor_type, _record.actor_id), _record[_MANY]
+    first, ordinal = func.min(_record.seq), func.min(_record.actor_seq)
+    use = (
+        look.select(*key, value, first.label("first"), ordinal.label("ordinal"), back=True)
+        .where(value.is_not(None))
+        .group_by(*key, value)
+        .having(first >= look.span.first, ordinal > 1)
+        .order_by(first.desc())
+        .limit(MOST_ROWS)
+        .cte("use")
+        .c
+    )
+    same = and_(value == use[_MANY], *(column.is_not_distinct_from(use[column.name]) for column in key))
+    return (
+        look.select(literal(_MANY), *key, func.max(_record.actor_name), value, use.first, use.ordinal, func.count(),
+                    func.max(_record.occurred_at))
+        .join(use.first.table, same)
+        .where(_record.seq >= select(func.min(use.first)).scalar_subquery())
+        .group_by(*key, value, use.first, use.ordinal)
+    )  # fmt: skip

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, func, select
 
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight import copy_tables
@@ -93,7 +94,18 @@ class Look:
     organization_id: str
     zone: ZoneInfo
     span: Span
+    _numbers: dict[str, int] = field(default_factory=dict, init=False)
     _known: dict[Any, Any] = field(default_factory=dict, init=False)
+
+    def count(self, conditions: Mapping[str, ColumnElement[bool]]) -> None:
+        """Count, in one statement, the records that meet each rule's condition: most rules have none to look at."""
+        if conditions:
+            numbers = self.select(*(func.count().filter(condition) for condition in conditions.values()))
+            self._numbers.update(zip(conditions, self.connection.execute(numbers).one(), strict=True))
+
+    def has_none(self, rule: str) -> bool:
+        """Whether no record meets a rule's condition, as far as it was counted."""
+        return self._numbers.get(rule) == 0
 
     def once(self, question: Callable[[Look], Answer]) -> Answer:
         """The answer to a question that several rules ask."""
@@ -107,7 +119,7 @@ class Look:
         first = self.span.back if back else self.span.first
         return copied(self.organization_id, *columns).where(_record.seq.between(first, self.span.last))
 
-    def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+    def rows(self, statement: Select[Any] | CompoundSelect[Any]) -> Sequence[Row[Any]]:
         return self.connection.execute(statement).all()
 
     def hit(
@@ -168,7 +180,7 @@ def gravest(
 
     With a `total`, there are more than these, which are all of one severity.
     """
-    ordered = sorted(hits, key=_newest_first)
+    ordered = sorted(hits, key=lambda hit: newest_first(hit.last_occurred))
     ordered.sort(key=lambda hit: SEVERITIES.index(hit.severity))
     total = len(ordered) if total is None else total
     numbers = Counter(hit.severity for hit in ordered)
@@ -187,8 +199,20 @@ def together(*found: Found) -> Found:
     return Found(hits, sum(one.total for one in found), " ".join(notes) or None, dict(numbers))
 
 
-def _newest_first(hit: Hit) -> float:
-    return 0.0 if hit.last_occurred is None else -hit.last_occurred.timestamp()
+def newest_first(moment: datetime | None) -> float:
+    """What brings times into their order, the latest first."""
+    return 0.0 if moment is None else -moment.timestamp()
+
+
+@lru_cache(maxsize=10_000)
+def can_be_chosen(field: str, values: tuple[str, ...]) -> bool:
+    """Whether a filter can ask for these values of a field; not for some that an altered record may hold."""
+    chosen: dict[str, Any] = {field: values}
+    try:
+        RecordFilter(**chosen)
+    except InvalidFilter:
+        return False
+    return True
 
 
 def naive(moment: datetime) -> datetime:

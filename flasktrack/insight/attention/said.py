@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Row
@@ -45,9 +46,10 @@ def listed(words: Iterable[object], most: int = 3) -> str:
 
 def grouped(rows: Sequence[Row[Any]], *names: str) -> list[list[Row[Any]]]:
     """Rows with the same values together, in the order in which the first of each comes."""
-    found: dict[tuple[Any, ...], list[Row[Any]]] = {}
+    found: dict[Any, list[Row[Any]]] = {}
+    key = attrgetter(*names)
     for row in rows:
-        found.setdefault(tuple(getattr(row, name) for name in names), []).append(row)
+        found.setdefault(key(row), []).append(row)
     return list(found.values())
 
 

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Case, ColumnElement, and_, case, func, literal_column, select
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Date,
+    DateTime,
+    Integer,
+    Row,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.types import TypeEngine
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.look import (
@@ -43,42 +62,81 @@ def acts_off_hours(look: Look, set_: Values) -> Found:
     if not nights:
         return Found()
     note = f"Nights are told from days for the last {MOST_DAYS} days of the period." if earliest > begins else None
+    acts = by_night(look, nights).cte("acts")
+    rows = look.rows(
+        union_all(
+            _nights_with(acts, "acted", ~acts.c.looks, set_["acts"]),
+            _nights_with(acts, "viewed or searched", acts.c.looks, set_["looks"]),
+        )
+    )
     return together(
-        _in_nights(look, nights, "acted", ~looks, set_["acts"], MEDIUM, note),
-        _in_nights(look, nights, "viewed or searched", looks, set_["looks"], LOW, note),
+        _in_nights(look, nights, [row for row in rows if row.did == "acted"], MEDIUM, note),
+        _in_nights(look, nights, [row for row in rows if row.did != "acted"], LOW, note),
     )
 
 
-def _in_nights(
-    look: Look, nights: Sequence[Stretch], did: str, condition: ColumnElement[bool], least: int, severity: str,
-    note: str | None,
-) -> Found:  # fmt: skip
-    """Nights with so many acts of somebody that meet a condition."""
-    bounds = [naive(moment) for night in nights for moment in (night.start, night.end)]
-    occurred = _record.occurred_at
-    acts = (
-        look.select(_record.actor_id, _record.actor_name, occurred, _record.action, condition.label("meant"),
-                    _reached(occurred, bounds).label("reached"))
-        .where(_record.actor_type == "user", occurred >= bounds[0], occurred < bounds[-1])
-        .subquery()
+def by_night(look: Look, nights: Sequence[Stretch]) -> Select[Any]:
+    """SELECT the acts of people in nights, by actor, number of the night and action."""
+    night, occurred = _days_of(nights).c, _record.occurred_at
+    within = and_(cast(occurred, Date) == night.day, occurred >= night.start, occurred < night.end)
+    key = (_record.actor_id, night.number, _record.action)
+    return (
+        look.select(*key, looks.label("looks"), func.max(_record.actor_name).label("actor_name"),
+                    func.count().label("number_of_acts"), func.min(occurred).label("first"),
+                    func.max(occurred).label("last"))
+        .join(night.day.table, within)
+        .where(_record.actor_type == "user")
+        .where(occurred >= naive(nights[0].start), occurred < naive(nights[-1].end))
+        .group_by(*key)
     )  # fmt: skip
-    meant, when = acts.c.meant, case((acts.c.meant, acts.c.occurred_at))
-    found = (
-        select(acts.c.actor_id, acts.c.reached, func.max(acts.c.actor_name).label("actor_name"),
-               *_numbers(meant, acts.c.action), func.min(when).label("first"), func.max(when).label("last"),
+
+
+def _days_of(nights: Sequence[Stretch]) -> Subquery:
+    """The nights as a relation, with a row for each day (UTC) that a night touches: an act's day finds its nights."""
+    rows = [
+        (number, date.fromordinal(day), naive(night.start), naive(night.end))
+        for number, night in enumerate(nights)
+        for day in range(night.start.toordinal(), (night.end - _INSTANT).toordinal() + 1)
+    ]
+    numbers, days, starts, ends = (list(values) for values in zip(*rows, strict=True))
+    return select(
+        _each(numbers, Integer).label("number"), _each(days, Date).label("day"), _each(starts, DateTime).label("start"),
+        _each(ends, DateTime).label("end"),
+    ).subquery("night")  # fmt: skip
+
+
+def _each(values: list[Any], type_: type[TypeEngine[Any]]) -> ColumnElement[Any]:
+    """A row for each value: one parameter, however many they are."""
+    return func.unnest(literal(values, ARRAY(type_)))
+
+
+def _nights_with(acts: CTE, did: str, meant: ColumnElement[bool], least: int) -> Select[Any]:
+    """SELECT nights with so many acts of somebody that are meant, the latest ones."""
+    number = cast(func.sum(case((meant, acts.c.number_of_acts), else_=0)), BigInteger)
+    last = func.max(case((meant, acts.c.last)))
+    nights = (
+        select(literal(did).label("did"), acts.c.actor_id, acts.c.number,
+               func.max(acts.c.actor_name).label("actor_name"), number.label("acts"),
+               cast(func.sum(acts.c.number_of_acts), BigInteger).label("every"),
+               func.array_agg(acts.c.action).filter(meant).label("actions"),
+               func.min(case((meant, acts.c.first))).label("first"), last.label("last"),
                func.count().over().label("total"))
-        .where(acts.c.reached % 2 == 1)
-        .group_by(acts.c.actor_id, acts.c.reached)
-        .having(_number(meant) >= least)
-        .order_by(func.max(when).desc())
+        .group_by(acts.c.actor_id, acts.c.number)
+        .having(number >= least)
+        .order_by(last.desc())
         .limit(MOST_HITS)
     )  # fmt: skip
-    rows = look.rows(found)
+    return select(nights.subquery())
+
+
+def _in_nights(
+    look: Look, nights: Sequence[Stretch], rows: Sequence[Row[Any]], severity: str, note: str | None
+) -> Found:
     hits: list[Hit] = []
     for row in rows:
-        night = nights[row.reached // 2]
+        night = nights[row.number]
         why = (
-            f"{named(row)} {did} {counted(row.acts, 'time')} outside working hours, {_when(look, night, row)} "
+            f"{named(row)} {row.did} {counted(row.acts, 'time')} outside working hours, {_when(look, night, row)} "
             f"({look.zone.key})."
         )
         hits += look.hit(
@@ -109,17 +167,6 @@ def _when(look: Look, night: Stretch, row: Any) -> str:
     if first.date() == last.date():
         return f"from {first:%H:%M} to {last:%H:%M} on {first:%A, %Y-%m-%d}"
     return f"from {first:%A, %Y-%m-%d %H:%M} to {last:%A, %H:%M}"
-
-
-def _reached(time: ColumnElement[datetime | None], bounds: Sequence[datetime], passed: int = 0) -> ColumnElement[int]:
-    """How many of the bounds, which are in order, a time has reached: found by halving, as in a sorted list."""
-    if not bounds:
-        return literal_column(str(passed))
-    middle = len(bounds) // 2
-    earlier = _reached(time, bounds[:middle], passed)
-    later = _reached(time, bounds[middle + 1 :], passed + middle + 1)
-    found: Case[int] = case((time < bounds[middle], earlier), else_=later)
-    return found
 
 
 def acts_at_one_instant(look: Look, set_: Values) -> Found:
@@ -157,10 +204,15 @@ def acts_at_one_instant(look: Look, set_: Values) -> Found:
     return gravest(hits, rows[0].total if rows else 0)
 
 
+def is_late(set_: Values) -> ColumnElement[bool]:
+    return and_(~looks, _record.occurred_at < _record.recorded_at - timedelta(hours=set_["hours"]))
+
+
 def late_entries(look: Look, set_: Values) -> Found:
     """Rule late_entry."""
-    late = _record.occurred_at < _record.recorded_at - timedelta(hours=set_["hours"])
-    rows = _newest(look, and_(~looks, late))
+    if look.has_none("late_entry"):
+        return Found()
+    rows = _newest(look, is_late(set_))
     hits = []
     for acts in grouped(rows, "actor_type", "actor_id"):
         longest = max(acts, key=lambda act: act.recorded_at - act.occurred_at)
@@ -172,10 +224,15 @@ def late_entries(look: Look, set_: Values) -> Found:
     return gravest(hits, note=only_newest(rows))
 
 
+def is_ahead(set_: Values) -> ColumnElement[bool]:
+    return _record.occurred_at > _record.recorded_at + timedelta(minutes=set_["minutes"])
+
+
 def future_times(look: Look, set_: Values) -> Found:
     """Rule future_time."""
-    ahead = _record.occurred_at > _record.recorded_at + timedelta(minutes=set_["minutes"])
-    rows = _newest(look, ahead)
+    if look.has_none("future_time"):
+        return Found()
+    rows = _newest(look, is_ahead(set_))
     hits = []
     for acts in grouped(rows, "actor_type", "actor_id"):
         farthest = max(acts, key=lambda act: act.occurred_at - act.recorded_at)

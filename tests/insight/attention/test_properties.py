@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,12 +13,13 @@ from sqlalchemy import Engine
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.series import find_series
-from flasktrack.insight.attention.times import _reached
+from flasktrack.insight.attention.times import by_night
 from flasktrack.insight.attention.working_hours import Stretch, off_hours
 from flasktrack.insight.week_hours import DAYS
 from tests.insight.attention.rows import BERLIN, NOON, act, ask, holding, in_memory, look
 from tests.insight.lab import ZONES
 
+MICROSECOND = timedelta(microseconds=1)
 CLOCKS = st.sampled_from(["00:00", "02:30", "06:00", "07:15", "14:00", "20:00", "22:00", "23:59"])
 ZONE = st.sampled_from([ZoneInfo(name) for name in ZONES])
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
@@ -90,15 +92,17 @@ def test_on_the_day_of_the_clock_change_work_begins_by_the_new_time(engine: Engi
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(MOMENTS, min_size=1, max_size=40, unique=True).map(sorted), st.lists(MOMENTS, min_size=1, max_size=20))
-def test_the_bounds_that_a_time_has_reached_are_counted(
-    engine: Engine, bounds: list[datetime], moments: list[datetime]
+@given(MOMENTS, st.integers(1, 400), ZONE, WORKDAYS, st.lists(MOMENTS, min_size=1, max_size=20))
+def test_an_act_is_counted_in_the_night_that_it_lies_in(
+    engine: Engine, start: datetime, length: int, zone: ZoneInfo, days: tuple[str, ...], moments: list[datetime]
 ) -> None:
-    naive = [bound.replace(tzinfo=None) for bound in bounds]
-    occurred = copy_tables.record.c.occurred_at
-    with holding(engine, [act(moment, recorded_at=NOON) for moment in [*moments, *bounds]]) as connection:
-        rows = look(connection).rows(look(connection).select(occurred, _reached(occurred, naive).label("reached")))
-    assert [row.reached for row in rows] == [sum(bound <= row.occurred_at for bound in naive) for row in rows]
+    nights = off_hours(zone, "06:00", "20:00", days, start, start + timedelta(days=length))
+    moments += [moment for night in nights[:3] for moment in (night.start, night.end, night.end - MICROSECOND)]
+    with holding(engine, [act(moment, recorded_at=NOON) for moment in moments]) as connection:
+        seen = look(connection)
+        found = {row.number: row.number_of_acts for row in seen.rows(by_night(seen, nights))}
+    within = [number for number, night in enumerate(nights) for one in moments if night.start <= one < night.end]
+    assert found == Counter(within)
 
 
 def dense(moments: list[int], acts: int, within: int) -> list[tuple[int, int, int]]:
