@@ -50,7 +50,7 @@ from sqlalchemy import (
 
 from flasktrack.core.record import check_organization_id
 
-VERSION = 3
+VERSION = 4
 """To be raised with every change of these tables, or of what is put into them: a copy of another version is rebuilt."""
 
 UNRELIABLE = 0
@@ -112,6 +112,7 @@ def _sums(name: str, *key: str) -> Sums:
             metadata,
             Column("organization_id", Text, nullable=False),
             *(Column(column, BigInteger if column == "quarter" else Text) for column in key),
+            Column("found_by", BigInteger, nullable=False),  # what finds a key among millions: see `insight.sums`
             Column("records", BigInteger, nullable=False),
             Column("marked", BigInteger, nullable=False),  # so many of them failed
             Column("oldest", BigInteger, nullable=False),  # the lowest position
@@ -170,6 +171,7 @@ for _index in (
     Index("ix_copied_related_entity", related.c.organization_id, related.c.entity_type, related.c.entity_id),
     Index("ix_copied_related_seq", related.c.organization_id, related.c.seq),
     *(Index(f"ix_{sums.table.name}", *list(sums.table.c)[:3]) for sums in SUMS),
+    *(Index(f"ix_{sums.table.name}_found_by", sums.table.c.found_by) for sums in SUMS),
     Index("ix_copy_found", found.c.organization_id, found.c.search, found.c.seq),
 ):
     _index.ddl_if(callable_=cast(Any, _in_rows))
