@@ -1,7 +1,7 @@
 """The rules that read every record once, in order: hash, link, sections, related entities, clock (spec section 5).
 
-Pure: blocks of rows go in, problems come out. A block that is sound throughout (see `verify.sound`) is taken as a
-whole; in any other one, each row is judged by itself. Invariants while row r is read:
+Rows go in, problems come out. Where compiled code can read the rows (see `verify.compiled`), blocks that are sound
+throughout are taken as a whole; in any other one, each row is judged by itself. Invariants while row r is read:
 
 1. a record is *trusted* where the header built from its row gives the row's hash;
 2. only trusted records are judged further (one cause is one finding), and a link only against a trusted neighbour;
@@ -11,19 +11,26 @@ whole; in any other one, each row is judged by itself. Invariants while row r is
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flasktrack.core.check import fields_hash
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH
 from flasktrack.core.related import parse_related
+from flasktrack.verify.compiled import open_blocks
+from flasktrack.verify.compiled.cells import Unreadable
 from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
 from flasktrack.verify.roots import LeafTrail
-from flasktrack.verify.sound import Link, Links, judge_block
+from flasktrack.verify.rows import Streams
+
+if TYPE_CHECKING:
+    from flasktrack.verify.compiled.blocks import Blocks
 
 PROGRESS_EVERY = 2000
+BLOCK = 512
+"""Rows that are judged one by one before a sound block is looked for anew."""
 MAX_SUSPECTS = 50_000  # rows kept for finding out where they belong; more of them is no accident of order
 
 
@@ -42,6 +49,34 @@ def unrecorded_link(seq: int) -> Problem:
     return Problem("link_mismatch", seq, seq, note=": nothing is recorded there")
 
 
+Link = tuple[Any, ...]
+"""(seq, entity_type, entity_id) of `record_link`."""
+
+
+class Links:
+    """A stream of links in order of seq, from which those of one position or of many are taken."""
+
+    def __init__(self, links: Iterator[Link]) -> None:
+        self._links = links
+        self._next: Link | None = next(links, None)
+
+    def take(self, last: int) -> list[Link]:
+        """The links of positions up to `last`."""
+        taken = []
+        link = self._next
+        while link is not None and link[0] <= last:
+            taken.append(link)
+            link = next(self._links, None)
+        self._next = link
+        return taken
+
+    def rest(self) -> Iterator[Link]:
+        """All links that were not taken."""
+        if self._next is not None:
+            yield self._next
+        yield from self._links
+
+
 class Suspect(NamedTuple):
     """A row that does not give its hash: its fields in the order of a header, and its stored hash."""
 
@@ -50,17 +85,12 @@ class Suspect(NamedTuple):
 
 
 class ChainCheck:
-    """The state of one pass over an organization's records.
+    """The state of one pass over an organization's records."""
 
-    `altered`: the tables are not as FlaskTrack made them, so a column may hold any type, and each row is judged by
-    itself.
-    """
-
-    def __init__(self, organization_id: str, tape: Tape, trail: LeafTrail, *, altered: bool = False) -> None:
+    def __init__(self, organization_id: str, tape: Tape, trail: LeafTrail) -> None:
         self.organization_id = organization_id
         self.tape = tape
         self.trail = trail
-        self.altered = altered
         self.records = 0
         self.last_seq = 0
         self.last_hash: bytes | None = ZERO_HASH
@@ -79,53 +109,74 @@ class ChainCheck:
 
     def read(
         self,
-        blocks: Iterable[list[tuple[Any, ...]]],
-        links: Iterator[Link],
+        streams: Streams,
         progress: Callable[[int], None] | None = None,
         *,
-        first: int = 1,
-        last: int = 0,
+        compiled: bool,
         neighbour: tuple[Any, Any] | None = None,
     ) -> None:
-        """Judge blocks of rows (see `Streams.records`) beside links (see `Streams.links`), both in order of seq.
+        """Judge the rows of `streams`; where there are many, `compiled` code may take what is sound of them.
 
-        The rows are those of the positions `first` to `last`; `neighbour` is the hash and the recorded_at of the
-        record before them, where there is one.
+        `neighbour` is the hash and the recorded_at of the record before them, where there is one.
         """
-        self._expected = first
+        first = self._expected = streams.first
         self.last_hash, self.last_time = (ZERO_HASH if first == 1 else None, "") if neighbour is None else neighbour
-        linked = Links(links)
-        told = 0
-        for block in blocks:
-            self.records += len(block)
-            if not self._take_sound(block, linked):
-                for row in block:
-                    self._judge(row, linked)
-            self.trail.hand_on()
-            if progress is not None and self.records - told >= PROGRESS_EVERY:
-                told = self.records
-                progress(told)
-        if self._expected <= last:
-            self._absent(last)
-            linked.take(last)
+        self._report, self._told = progress, 0
+        at_least: int | None = 1  # the hash of the record before may be all that is not known
+        while True:
+            if self.last_hash is not None:
+                blocks = open_blocks(streams.rest(self._expected)) if compiled else None
+                at_least = None if blocks is None else BLOCK
+                if blocks is not None:
+                    self._take_sound(blocks)
+            if self._judge_rows(streams.rest(self._expected), at_least):
+                break
         self.last_seq = self._expected - 1
         self.trail.end(self.last_seq)
-        self.problems += [unrecorded_link(link[0]) for link in linked.rest()]  # beyond the last record
         if progress is not None:
             progress(self.records)
 
-    def _take_sound(self, block: list[tuple[Any, ...]], links: Links) -> bool:
-        """Take a block as a whole where all of it is in order."""
-        if self.altered:
-            return False
-        sound = judge_block(self.organization_id, block, self._expected, self.last_hash, self.last_time, links)
-        if sound is None:
-            return False
-        self.tape.add(sound.continuity)
-        self.trail.leaves += sound.hashes
-        self._expected += len(block)
-        self.last_hash, self.last_time = sound.hashes[-1], sound.last_time
+    def _take_sound(self, blocks: Blocks) -> None:
+        """Take blocks as a whole as long as all of them is in order."""
+        try:
+            while self.last_hash is not None and (
+                sound := blocks.next_sound(self._expected, self.last_hash, self.last_time)
+            ):
+                self.tape.add(sound.continuity)
+                self.trail.leaves += sound.hashes
+                self._expected += len(sound.hashes)
+                self.last_hash, self.last_time = sound.hashes[-1], sound.last_time
+                self._go_on(len(sound.hashes))
+        except Unreadable:
+            pass  # the driver reads it, and says what is wrong if it can't either
+        finally:
+            blocks.close()
+
+    def _judge_rows(self, streams: Streams, at_least: int | None) -> bool:
+        """Judge rows one by one: all of them, or `at_least` so many and until a block could follow. Whether it was all."""
+        linked = Links(streams.links())
+        judged = 0
+        for block in streams.records():
+            for row in block:
+                self._judge(row, linked)
+            judged += len(block)
+            self._go_on(len(block))
+            through = block[-1][0] == self._expected - 1  # otherwise its position would be read again
+            if at_least is not None and judged >= at_least and through and self.last_hash is not None:
+                return False
+        if self._expected <= streams.last:
+            self._absent(streams.last)
+            linked.take(streams.last)
+        self.problems += [unrecorded_link(link[0]) for link in linked.rest()]  # beyond the last record
         return True
+
+    def _go_on(self, records: int) -> None:
+        """So many more records were read."""
+        self.records += records
+        self.trail.hand_on()
+        if self._report is not None and self.records - self._told >= PROGRESS_EVERY:
+            self._told = self.records
+            self._report(self.records)
 
     def _judge(self, row: tuple[Any, ...], links: Links) -> None:
         (

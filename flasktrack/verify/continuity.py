@@ -12,10 +12,10 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 ABSENT, UNKNOWN = 0, 1
 """Fingerprints of a section that is null, and of one whose content can't be relied on."""
@@ -26,18 +26,18 @@ _FLUSH = 20_000 * _ROW.size
 _READ = 100_000 * _ROW.size
 
 # Drawn anew in each run: nobody can prepare two states or names that collide.
-_SEED = int.from_bytes(os.urandom(8))
+_SEED = os.urandom(32)
 
 _ACTOR, _ENTITY, _SEQ, _ACTOR_SEQ, _ENTITY_SEQ, _BEFORE, _AFTER = range(7)
 Rows = npt.NDArray[np.int64]
 
 
-def current_seed() -> int:
+def current_seed() -> bytes:
     """What the fingerprints of this process rest on, for the workers of one run to share."""
     return _SEED
 
 
-def use_seed(seed: int) -> None:
+def use_seed(seed: bytes) -> None:
     """Make this process's fingerprints those of another one."""
     global _SEED
     if seed != _SEED:
@@ -47,14 +47,18 @@ def use_seed(seed: int) -> None:
 
 def fingerprint(body: bytes) -> int:
     """63 bits that stand for a section's body within this run; never ABSENT or UNKNOWN."""
-    return (xxhash.xxh3_64_intdigest(body, _SEED) >> 1) | 2
+    return _number(body) | 2
 
 
 @lru_cache(maxsize=100_000)
 def name_key(type_: str, id_: str) -> int:
     """63 bits that stand for an actor or entity within this run."""
-    name = f"{len(type_)}:{type_}{id_}"
-    return xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass"), _SEED) >> 1
+    name = type_.encode("utf-8", "surrogatepass")
+    return _number(len(name).to_bytes(8, "little") + name + id_.encode("utf-8", "surrogatepass"))
+
+
+def _number(content: bytes) -> int:
+    return int.from_bytes(sha256(_SEED + content).digest()[:8], "little") >> 1
 
 
 class Tape:

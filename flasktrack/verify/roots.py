@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from flasktrack.core.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
-from flasktrack.trust.tree import fold
+from flasktrack.verify.compiled import fold
 
 CHUNK = 256
 """Leaves of a node at level 8."""

@@ -67,7 +67,7 @@ class Streams(NamedTuple):
             audit_record, audit_payload, same
         )
         seq = audit_record.c.seq
-        return self._fetch(statement.where(*self._span(seq)).order_by(seq), seq)
+        return self._fetch(statement.where(*self.span(seq)).order_by(seq), seq)
 
     def neighbour(self) -> RawRow | None:
         """Hash and recorded_at of the record before the first; None where there is none."""
@@ -78,26 +78,36 @@ class Streams(NamedTuple):
 
     def links(self) -> Iterator[RawRow]:
         """(seq, entity_type, entity_id) of record_link."""
+        return chain.from_iterable(self._fetch(self.link_statement(), record_link.c.seq))
+
+    def link_statement(self) -> Select[Any]:
+        """SELECT of `links`."""
         columns = record_link.c
         end = MAX_POSITION if self.open_end else self.last
-        statement = (
+        return (
             select(columns.seq, columns.entity_type, columns.entity_id)
-            .where(columns.organization_id == self.organization_id, columns.seq <= end)
+            .where(columns.organization_id == self.organization_id, *self._from(columns.seq), columns.seq <= end)
             .order_by(columns.seq)
         )
-        if self.first > 1:
-            statement = statement.where(columns.seq >= self.first)
-        return chain.from_iterable(self._fetch(statement, columns.seq))
 
     def hashes(self) -> Iterator[RawRow]:
         """(seq, hash) of every record."""
         seq = audit_record.c.seq
-        statement = machine_scoped(self.organization_id, seq, audit_record.c.hash).where(*self._span(seq)).order_by(seq)
+        statement = machine_scoped(self.organization_id, seq, audit_record.c.hash).where(*self.span(seq)).order_by(seq)
         return chain.from_iterable(self._fetch(statement, seq))
 
-    def _span(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:
-        """The first span takes whatever stands before position 1, too: nothing should."""
-        return [seq <= self.last, *([seq >= self.first] if self.first > 1 else [])]
+    def rest(self, first: int) -> Streams:
+        """What of these streams lies behind the position before `first`."""
+        return self._replace(first=first)
+
+    def span(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """The condition on `seq` for these positions."""
+        return [*self._from(seq), seq <= self.last]
+
+    def _from(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """The first span takes whatever stands before position 1, too, and each one what stands behind the one before:
+        in SQLite that may be a fraction."""
+        return [seq > self.first - 1] if self.first > 1 else []
 
     def _fetch(self, statement: Select[Any], seq: ColumnElement[int]) -> Iterator[list[RawRow]]:
         """Rows, the first column of which is `seq`, in blocks."""
@@ -114,7 +124,7 @@ class Streams(NamedTuple):
         """Broken UTF-8 raises; from there on text is decoded so that it equals no text that could be recorded."""
         last: RawRow | None = None
         try:
-            for block in _blocks(driver.execute(self._sql(statement))):
+            for block in _blocks(driver.execute(self.sql(statement))):
                 yield block
                 last = block[-1]
             return
@@ -123,21 +133,21 @@ class Streams(NamedTuple):
                 raise
         driver.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
         if last is None:
-            yield from _blocks(driver.execute(self._sql(statement)))
+            yield from _blocks(driver.execute(self.sql(statement)))
             return
         # From the last row's position on, since there may be more rows of it, and on from that row itself.
-        rest = dropwhile(lambda other: other != last, driver.execute(self._sql(statement.where(seq >= last[0]))))
+        rest = dropwhile(lambda other: other != last, driver.execute(self.sql(statement.where(seq >= last[0]))))
         next(rest, None)
         while block := list(islice(rest, _ROWS_AT_ONCE["sqlite"])):
             yield block
 
     def _fetch_postgresql(self, driver: Any, statement: Select[Any]) -> Iterator[list[RawRow]]:
         with driver.cursor(name=f"flasktrack_{id(statement)}") as cursor:
-            cursor.execute(self._sql(statement), binary=True)
+            cursor.execute(self.sql(statement), binary=True)
             while block := cursor.fetchmany(_ROWS_AT_ONCE["postgresql"]):
                 yield block
 
-    def _sql(self, statement: Select[Any]) -> str:
+    def sql(self, statement: Select[Any]) -> str:
         return str(statement.compile(dialect=self.connection.dialect, compile_kwargs={"literal_binds": True}))
 
     def _time(self, column: ColumnElement[str]) -> ColumnElement[Any]:

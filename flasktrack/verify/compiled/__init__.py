@@ -1,0 +1,59 @@
+"""The rules for sound records, compiled: machine code that reads rows from the database's own library, builds their
+headers and hashes them, without making a Python object of any value.
+
+    symbols     the functions of SQLite, libpq and OpenSSL that Python's own modules are linked with
+    cells       where the values of a block of rows stand
+    sqlite, postgresql      fill a block from a cursor
+    header      the canonical header of a row
+    sound       is every record of a block in order, by every rule that `verify.chain` has?
+    blocks      all of it as one: the next block that is sound
+
+A block that is not sound throughout, down to a byte, is left to the rules in `verify.chain`, which read it anew and
+know what to call it. So nothing here accuses anybody: what it must never do is pass a block that the rules would not.
+Where a library can't be reached, those rules read everything.
+
+numba compiles each function when it is first needed, and keeps what it made beside the module.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from flasktrack.trust import tree
+from flasktrack.verify.continuity import current_seed
+
+if TYPE_CHECKING:
+    from flasktrack.verify.compiled.blocks import Blocks
+    from flasktrack.verify.rows import Streams
+
+WORTH_LOADING = 25_000
+"""Records below which loading what was compiled takes longer than it would save."""
+
+
+def open_blocks(streams: Streams) -> Blocks | None:
+    """The rows of `streams` in blocks; None where there are few of them, or compiled code can't read them."""
+    if not is_loaded() and streams.last - streams.first < WORTH_LOADING:
+        return None
+    from flasktrack.verify.compiled.blocks import Blocks
+    from flasktrack.verify.compiled.cells import Unreadable
+
+    try:
+        return Blocks(streams, current_seed())
+    except Unreadable:
+        return None
+
+
+def is_loaded() -> bool:
+    """Whether this process has compiled code at hand."""
+    return "flasktrack.verify.compiled.blocks" in sys.modules
+
+
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """`trust.tree.fold` by the quickest means at hand."""
+    if not is_loaded():
+        return tree.fold(hashes)
+    from flasktrack.verify.compiled import hashing
+
+    return hashing.fold(hashes)

@@ -1,0 +1,48 @@
+"""A block of rows as compiled code sees it: an arena of bytes, and for each value where in it it stands.
+
+cells[row, column] = (kind, offset in the arena or the number itself, length in bytes)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from flasktrack.core.record import Record
+
+Bytes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
+
+NULL, NUMBER, TEXT, BINARY, OTHER = range(5)
+"""What a value is; OTHER is one that no record can hold."""
+
+COLUMNS = 31
+"""A row of `Streams.records`: `Record`'s fields but for the organization, then body and salt of the sections."""
+_AT = {name: place for place, name in enumerate(Record._fields[1:])}
+SEQ, RECORD_ID, OCCURRED_AT, RECORDED_AT = _AT["seq"], _AT["record_id"], _AT["occurred_at"], _AT["recorded_at"]
+ACTOR_TYPE, ACTOR_ID, ACTOR_SEQ = _AT["actor_type"], _AT["actor_id"], _AT["actor_seq"]
+ENTITY_TYPE, ENTITY_ID, ENTITY_SEQ = _AT["entity_type"], _AT["entity_id"], _AT["entity_seq"]
+RELATED, PREV_HASH, HASH = _AT["related"], _AT["prev_hash"], _AT["hash"]
+BEFORE_DIGEST = _AT["before_digest"]
+BODIES = HASH + 1
+"""Body and salt of `before`, `after` and `context`, in this order."""
+BEFORE, AFTER, CONTEXT = BODIES, BODIES + 2, BODIES + 4
+
+LINK_COLUMNS = 3
+"""seq, entity_type and entity_id of record_link."""
+
+ROWS, LINKS = 512, 16_384
+"""How many rows and links a block holds at most."""
+
+
+class Unreadable(Exception):  # noqa: N818 (no error: nobody is told of it)
+    """Compiled code can't read this. Whoever reads it by the driver learns why, if there is a why."""
+
+
+class Cells:
+    """Room for a block of rows. It is filled anew for each block."""
+
+    def __init__(self, rows: int, columns: int, arena: int) -> None:
+        self.cells: Numbers = np.zeros((rows, columns, 3), dtype=np.int64)
+        self.arena: Bytes = np.zeros(arena, dtype=np.uint8)
+        self.address = self.arena.ctypes.data

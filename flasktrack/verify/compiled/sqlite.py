@@ -1,0 +1,217 @@
+"""Rows from SQLite, by the library that Python's sqlite3 uses, over a connection of its own that only reads.
+
+The records and their sections are read by two statements side by side, both in order of seq: looking each section up
+takes longer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+
+from flasktrack.verify.compiled.cells import (
+    BINARY,
+    BODIES,
+    COLUMNS,
+    LINK_COLUMNS,
+    LINKS,
+    NULL,
+    NUMBER,
+    OTHER,
+    ROWS,
+    SEQ,
+    TEXT,
+    Bytes,
+    Cells,
+    Numbers,
+    Unreadable,
+)
+from flasktrack.verify.compiled.symbols import (
+    compiled,
+    memcpy,
+    sqlite3_column_blob,
+    sqlite3_column_bytes,
+    sqlite3_column_int64,
+    sqlite3_column_type,
+    sqlite3_step,
+    sqlite_library,
+)
+
+_OK, _ROW, _DONE = 0, 100, 101
+_INTEGER, _TEXT, _BLOB, _NULL = 1, 3, 4, 5
+_READ_ONLY, _NO_MUTEX = 0x1, 0x8000
+"""One thread at a time uses the connection, so its library need not lock it at each call."""
+_BUSY_MILLISECONDS = 30_000
+_ARENA, _LINK_ARENA = 8 << 20, 2 << 20
+
+# Where a statement stands: before a row that is to be read, at one that was not taken yet, or behind the last one.
+_BEFORE_ROW, _AT_ROW, _ENDED, _FAILED = range(4)
+
+
+class SqliteRows:
+    """The rows of `rows.Streams` in blocks, and the links that belong to them."""
+
+    def __init__(self, file: Path, records: str, sections: str, links: str) -> None:
+        """Begin to read what three SELECT statements give, each in order of seq. Raises Unreadable."""
+        library = sqlite_library()
+        if library is None:
+            raise Unreadable
+        self._library = library
+        self._connection = ctypes.c_void_p()
+        self._statements: list[ctypes.c_void_p] = []
+        try:
+            name = str(file.resolve()).encode()
+            flags = _READ_ONLY | _NO_MUTEX
+            self._check(library.sqlite3_open_v2(name, ctypes.byref(self._connection), flags, None))
+            self._check(library.sqlite3_busy_timeout(self._connection, _BUSY_MILLISECONDS))
+            self._check(library.sqlite3_exec(self._connection, b"BEGIN", None, None, None))
+            self._records, self._sections, self._links = map(self._prepare, (records, sections, links))
+        except Unreadable:
+            self.close()
+            raise
+        self.block = Cells(ROWS, COLUMNS, _ARENA)
+        self.link_block = Cells(LINKS, LINK_COLUMNS, _LINK_ARENA)
+        self._states: Numbers = np.full(3, _BEFORE_ROW, dtype=np.int64)
+
+    def read(self) -> int:
+        """Put the next rows into `block`; how many, 0 at the end. Raises Unreadable."""
+        block = self.block
+        return self._filled(_fill(self._records, self._sections, self._states, block.cells, block.arena, block.address))
+
+    def read_links(self, last: int) -> int:
+        """Put the next links of positions up to `last` into `link_block`; how many. Raises Unreadable."""
+        block = self.link_block
+        return self._filled(_fill_links(self._links, self._states, last, block.cells, block.arena, block.address))
+
+    def close(self) -> None:
+        """End the transaction, and let go of the file."""
+        for statement in self._statements:
+            self._library.sqlite3_finalize(statement)
+        self._statements = []
+        self._library.sqlite3_close(self._connection)
+        self._connection = ctypes.c_void_p()
+
+    def _prepare(self, sql: str) -> int:
+        statement = ctypes.c_void_p()
+        prepared = self._library.sqlite3_prepare_v2(self._connection, sql.encode(), -1, ctypes.byref(statement), None)
+        self._check(prepared)
+        self._statements.append(statement)
+        assert statement.value is not None  # noqa: S101 (the statements are ours, and not empty)
+        return statement.value
+
+    def _check(self, status: int) -> None:
+        if status != _OK:
+            raise Unreadable
+
+    def _filled(self, count: int) -> int:
+        if count < 0:
+            raise Unreadable
+        return count
+
+
+@compiled
+def _fill(records: int, sections: int, states: Numbers, cells: Numbers, arena: Bytes, address: int) -> int:
+    """Fill a block from the records, each beside its sections; -1 where that can't be done."""
+    count = used = 0
+    while count < len(cells):
+        state = _advance(records, states, 0)
+        if state == _ENDED:
+            break
+        if state == _FAILED:
+            return -1
+        used = _take(records, 0, cells, count, 0, BODIES, arena, address, used)
+        if used >= 0:
+            used = _take_sections(records, sections, states, cells, count, arena, address, used)
+        if used == -2:
+            return -1
+        if used == -1:  # there is no room left: it comes with the next block
+            if count == 0:
+                return -1
+            break
+        states[0] = _BEFORE_ROW
+        count += 1
+    return count
+
+
+@compiled
+def _take_sections(
+    records: int, sections: int, states: Numbers, cells: Numbers, row: int, arena: Bytes, address: int, used: int
+) -> int:
+    """Put the sections of a record beside it, which are null where there is no row for them.
+
+    As `_take`; -2 where they can't be read.
+    """
+    seq = cells[row, SEQ, 1]
+    while cells[row, SEQ, 0] == NUMBER:
+        state = _advance(sections, states, 1)
+        if state == _FAILED:
+            return -2
+        if state == _ENDED:
+            break
+        number = sqlite3_column_type(sections, 0) == _INTEGER
+        at = sqlite3_column_int64(sections, 0)
+        if number and at == seq:
+            # The row is gone over once the next record has a higher position.
+            return _take(sections, 1, cells, row, BODIES, COLUMNS - BODIES, arena, address, used)
+        if number and at > seq:
+            break
+        states[1] = _BEFORE_ROW  # sections of no record
+    for column in range(BODIES, COLUMNS):
+        cells[row, column, 0] = NULL
+    return used
+
+
+@compiled
+def _fill_links(statement: int, states: Numbers, last: int, cells: Numbers, arena: Bytes, address: int) -> int:
+    count = used = 0
+    while True:
+        state = _advance(statement, states, 2)
+        if state == _FAILED:
+            return -1
+        if state == _ENDED or sqlite3_column_int64(statement, 0) > last:
+            return count
+        if count == len(cells):
+            return -1
+        used = _take(statement, 0, cells, count, 0, LINK_COLUMNS, arena, address, used)
+        if used < 0:
+            return -1
+        states[2] = _BEFORE_ROW
+        count += 1
+
+
+@compiled
+def _advance(statement: int, states: Numbers, which: int) -> int:
+    """Go on to a row that was not taken yet."""
+    if states[which] == _BEFORE_ROW:
+        status = sqlite3_step(statement)
+        states[which] = _AT_ROW if status == _ROW else _ENDED if status == _DONE else _FAILED
+    return int(states[which])
+
+
+@compiled
+def _take(
+    statement: int, first: int, cells: Numbers, row: int, to: int, columns: int, arena: Bytes, address: int, used: int
+) -> int:
+    """Put a row's columns from `first` on into the cells from `to` on; how much of the arena is used then, -1 where it
+    does not suffice."""
+    for column in range(columns):
+        type_ = sqlite3_column_type(statement, first + column)
+        if type_ == _INTEGER:
+            cells[row, to + column, 0] = NUMBER
+            cells[row, to + column, 1] = sqlite3_column_int64(statement, first + column)
+        elif type_ in (_TEXT, _BLOB):
+            start = sqlite3_column_blob(statement, first + column)
+            length = sqlite3_column_bytes(statement, first + column)
+            if length < 0 or used + length > len(arena) or (length > 0 and start == 0):
+                return -1
+            if length > 0:
+                memcpy(address + used, start, length)
+            cells[row, to + column, 0] = TEXT if type_ == _TEXT else BINARY
+            cells[row, to + column, 1] = used
+            cells[row, to + column, 2] = length
+            used += length
+        else:
+            cells[row, to + column, 0] = NULL if type_ == _NULL else OTHER
+    return used
