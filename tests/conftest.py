@@ -24,6 +24,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
@@ -45,6 +46,9 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
 )
 LAPTOP = ViewportSize(width=1366, height=768)
+
+hypothesis.settings.register_profile("flasktrack", deadline=None)  # how busy a machine is says nothing of the code
+hypothesis.settings.load_profile("flasktrack")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,17 +1,17 @@
 """Taking records in: rows of the SQL database are checked as readers check them, and become columns.
 
-Almost every record is sound, so a block of rows is first held against its hashes, links and digests as a whole
-(`verify.sound`); where anything in it is not in order, each row is judged by the rules that readers apply
-(`core.check`).
+Almost every record is sound, so where there are many, compiled code holds blocks of them against their hashes, links
+and digests (`verify.compiled`); where anything in a block is not in order, each row is judged by the rules that readers
+apply (`core.check`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -26,8 +26,13 @@ from flasktrack.core.related import parse_related
 from flasktrack.core.times import parse_time
 from flasktrack.insight.copy_tables import UNRELIABLE, record, related
 from flasktrack.insight.inserting import arrow_schema
+from flasktrack.verify.chain import BLOCK
+from flasktrack.verify.compiled import open_columns
+from flasktrack.verify.compiled.cells import Unreadable
 from flasktrack.verify.rows import Streams
-from flasktrack.verify.sound import UNREADABLE, columns_of, give_hashes, related_of
+
+if TYPE_CHECKING:
+    from flasktrack.verify.compiled.columns import ColumnBlocks, Columns, SoundColumns
 
 RECORDS_AT_ONCE = 20_000
 _SECTIONS_AT = 26  # audit_record's columns come first, then body and salt of each section
@@ -48,17 +53,36 @@ class Part(NamedTuple):
 
 
 def read_parts(
-    connection: Connection, organization_id: str, first: int, last: int, erasures: Sequence[Erasure]
+    connection: Connection,
+    organization_id: str,
+    first: int,
+    last: int,
+    erasures: Sequence[Erasure],
+    *,
+    compiled: bool = False,
 ) -> Iterator[Part]:
-    """The records from `first` to `last`, checked, in constant memory. What `erasures` cover is not missing."""
+    """The records from `first` to `last`, checked, in constant memory. What `erasures` cover is not missing.
+
+    `compiled`: compiled code may take what is sound of them, since each position holds one row at most.
+    """
     streams = Streams(connection, organization_id, first, last, open_end=False)
     with streams.fast_text():
         neighbour = streams.neighbour() if first > 1 else None
         check = _Check(organization_id, erasures, first - 1, None if neighbour is None else neighbour[0])
-        for block in streams.records():
-            check.take(block)
-            if check.held >= RECORDS_AT_ONCE:
-                yield check.part()
+        while True:
+            blocks = open_columns(streams.rest(check.last_seq + 1)) if compiled else None
+            if blocks is not None:
+                yield from check.take_sound(blocks)
+            taken = 0
+            for block in streams.rest(check.last_seq + 1).records():
+                check.take(block)
+                taken += len(block)
+                if check.held >= RECORDS_AT_ONCE:
+                    yield check.part()
+                if blocks is not None and taken >= BLOCK and block[-1][0] == check.last_seq:
+                    break
+            else:
+                break
         if check.held:
             yield check.part()
 
@@ -79,50 +103,50 @@ class _Check:
         self.before: list[bytes] = []  # of those at the position before that
         self.columns: list[list[Any]] = [[] for _ in _RECORD_COLUMNS]
         self.related: list[tuple[int, str, str]] = []
+        self._batches: list[tuple[pa.RecordBatch, pa.RecordBatch]] = []
         self.last_hash = b""
         self.failed = 0
 
     @property
     def held(self) -> int:
         """How many records were kept since the last part."""
-        return len(self.columns[0])
+        return len(self.columns[0]) + sum(int(records.num_rows) for records, _ in self._batches)
 
     def take(self, block: list[tuple[Any, ...]]) -> None:
         """Check rows (see `Streams.records`) and keep what the copy holds of them."""
-        if not self._take_sound(block):
-            for row in block:
-                self._take((self.organization_id, *row))
+        for row in block:
+            self._take((self.organization_id, *row))
 
-    def _take_sound(self, block: list[tuple[Any, ...]]) -> bool:
-        """Take rows of which every one is in order."""
-        previous = ZERO_HASH if block[0][0] == 1 else next(iter(self.hashes), None)
-        if previous is None or len(self.hashes) > 1:
-            return False
-        columns = columns_of(block)
+    def take_sound(self, blocks: ColumnBlocks) -> Iterator[Part]:
+        """Keep what the copy holds of blocks in which every row is in order, as long as they are."""
         try:
-            names = related_of(columns)
-            if not give_hashes(self.organization_id, columns, names, self.last_seq + 1, previous):
-                return False
-        except UNREADABLE:
-            return False
-        kept: tuple[Iterable[Any], ...] = (
-            *columns[:17], columns.reason, columns.correlation_id, map(_ip, columns.context),
-            map(_fingerprint, columns.before), map(_fingerprint, columns.after), repeat(None, len(block)),
-        )  # fmt: skip
-        for column, values in zip(self.columns, kept, strict=True):
-            column.extend(values)
-        self.related += [(seq, *name) for seq, of_one in zip(columns.seq, names, strict=True) for name in of_one]
-        self.last_seq, self.last_hash = columns.seq[-1], columns.hash[-1]
-        self.before = [columns.hash[-2]] if len(block) > 1 else self.hashes
-        self.hashes = [columns.hash[-1]]
-        return True
+            while (block := self._next_sound(blocks)) is not None:
+                batches = _batches(self.organization_id, block.columns)
+                if batches is None:
+                    return
+                self._put_aside()
+                self._batches.append(batches)
+                self.last_seq += block.columns.count
+                self.last_hash, self.hashes, self.before = block.last_hash, [block.last_hash], [block.before_last]
+                if self.held >= RECORDS_AT_ONCE:
+                    yield self.part()
+        except Unreadable:
+            pass  # the driver reads it, and says what is wrong if it can't either
+        finally:
+            blocks.close()
+
+    def _next_sound(self, blocks: ColumnBlocks) -> SoundColumns | None:
+        previous = [ZERO_HASH] if self.last_seq == 0 else self.hashes
+        if len(previous) != 1 or type(previous[0]) is not bytes:
+            return None
+        return blocks.next_sound(self.last_seq + 1, previous[0])
 
     def _take(self, row: tuple[Any, ...]) -> None:
         """Check a row, the organization's id before it."""
         seq = row[1]
         if type(seq) is not int:  # no position at all, which a verification reports
             return
-        double = seq == self.last_seq and bool(self.held)
+        double = seq == self.last_seq and bool(self.columns[0])
         if not double:
             self.before = self.hashes if seq == self.last_seq + 1 else []
             self.hashes = []
@@ -178,7 +202,18 @@ class _Check:
 
     def part(self) -> Part:
         """What was kept since the last part."""
-        arrays = [pa.array(repeat(self.organization_id, self.held), pa.string())]
+        self._put_aside()
+        records, links = zip(*self._batches, strict=True)
+        done = Part(pa.concat_batches(records), pa.concat_batches(links), self.last_seq, self.last_hash, self.failed)
+        self._batches, self.failed = [], 0
+        return done
+
+    def _put_aside(self) -> None:
+        """Make a batch of the rows that were taken one by one."""
+        held = len(self.columns[0])
+        if not held:
+            return
+        arrays = [pa.array(repeat(self.organization_id, held), pa.string())]
         arrays += [
             _array(str(column.type), values) for column, values in zip(_RECORD_COLUMNS, self.columns, strict=True)
         ]
@@ -187,13 +222,42 @@ class _Check:
             pa.array([self.organization_id] * len(seqs), pa.string()),
             pa.array(seqs, pa.int64()), _texts(types), _texts(ids),
         ]  # fmt: skip
-        done = Part(
-            pa.RecordBatch.from_arrays(arrays, schema=_RECORD_SCHEMA),
-            pa.RecordBatch.from_arrays(links, schema=_RELATED_SCHEMA),
-            self.last_seq, self.last_hash, self.failed,
-        )  # fmt: skip
-        self.columns, self.related, self.failed = [[] for _ in _RECORD_COLUMNS], [], 0
-        return done
+        self._batches.append(
+            (
+                pa.RecordBatch.from_arrays(arrays, schema=_RECORD_SCHEMA),
+                pa.RecordBatch.from_arrays(links, schema=_RELATED_SCHEMA),
+            )
+        )
+        self.columns, self.related = [[] for _ in _RECORD_COLUMNS], []
+
+
+def _batches(organization_id: str, columns: Columns) -> tuple[pa.RecordBatch, pa.RecordBatch] | None:
+    """What the copy holds of a block in which every row is in order; None where a row holds what has no place there."""
+    from flasktrack.verify.compiled import cells
+
+    related, addresses = columns.related(), columns.addresses()
+    times = {name: columns.times(cells.AT[name]) for name in ("occurred_at", "recorded_at")}
+    if related is None or any(moments is None for moments in times.values()):
+        return None
+    made = {
+        "ip": pa.array(map(_ip, columns.bodies(cells.CONTEXT)), pa.string()) if addresses is None else addresses,
+        "before_print": columns.fingerprints(cells.BEFORE),
+        "after_print": columns.fingerprints(cells.AFTER),
+        "failed": pa.nulls(columns.count, pa.string()),
+        **times,
+    }
+    arrays = [pa.array(repeat(organization_id, columns.count), pa.string())]
+    for column in _RECORD_COLUMNS:
+        if column.name in made:
+            arrays.append(made[column.name])
+        else:
+            read = columns.numbers if str(column.type) == "BIGINT" else columns.texts
+            arrays.append(read(cells.AT[column.name]))
+    links = [pa.array(repeat(organization_id, len(related[0])), pa.string()), *related]
+    return (
+        pa.RecordBatch.from_arrays(arrays, schema=_RECORD_SCHEMA),
+        pa.RecordBatch.from_arrays(links, schema=_RELATED_SCHEMA),
+    )
 
 
 def _section(body: bytes | None, salt: bytes | None) -> Section | None:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, func
 from flasktrack.core.erasure import Erasure
 from flasktrack.insight.intake import Part, read_parts
 from flasktrack.store.engine import open_database, sqlite_file
+from flasktrack.store.inspection import inspect_tables
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import machine_scoped
@@ -23,7 +24,7 @@ from flasktrack.verify.span import spans
 WORTH_WORKERS = 100_000
 """Records below which starting processes takes longer than they would save."""
 
-_SPAN = 16_384
+_SPAN = 32_768
 _AHEAD = 3  # spans for each worker, in work or waiting to be taken: what they hold is what memory they take
 
 
@@ -31,23 +32,28 @@ def read_records(
     source: Engine, connection: Connection, organization_id: str, first: int, last: int, erasures: Sequence[Erasure]
 ) -> Iterator[Part]:
     """The records from `first` to `last`, checked, in order."""
+    if last - first < WORTH_WORKERS:
+        yield from read_parts(connection, organization_id, first, last, erasures)
+        return
+    # In tables that were altered a position may hold more than one row, which compiled code knows nothing of.
+    compiled = not inspect_tables(connection)
     workers = _processors()
     shared = source.dialect.name != "sqlite" or sqlite_file(source) is not None
-    if last - first < WORTH_WORKERS or workers == 1 or not shared:
-        yield from read_parts(connection, organization_id, first, last, erasures)
+    if workers == 1 or not shared:
+        yield from read_parts(connection, organization_id, first, last, erasures, compiled=compiled)
         return
     reached = first - 1
     try:
-        for part in _read_by_workers(source, connection, organization_id, first, last, erasures, workers):
+        for part in _read_by_workers(source, connection, organization_id, first, last, erasures, workers, compiled):
             yield part
             reached = part.last_seq
     except (BrokenProcessPool, OSError):  # too little memory, or too many processes: go on without them
-        yield from read_parts(connection, organization_id, reached + 1, last, erasures)
+        yield from read_parts(connection, organization_id, reached + 1, last, erasures, compiled=compiled)
 
 
 def _read_by_workers(
     source: Engine, connection: Connection, organization_id: str, first: int, last: int,
-    erasures: Sequence[Erasure], workers: int,
+    erasures: Sequence[Erasure], workers: int, compiled: bool,
 ) -> Iterator[Part]:  # fmt: skip
     seq = audit_record.c.seq
 
@@ -63,7 +69,8 @@ def _read_by_workers(
         try:
             while True:
                 for start, end in waiting:
-                    running.append(pool.submit(_read_span, url, organization_id, start, end, tuple(erasures)))
+                    span = (url, organization_id, start, end, tuple(erasures), compiled)
+                    running.append(pool.submit(_read_span, *span))
                     if len(running) == _AHEAD * workers:
                         break
                 if not running:
@@ -73,10 +80,12 @@ def _read_by_workers(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read_span(url: str, organization_id: str, first: int, last: int, erasures: Sequence[Erasure]) -> list[Part]:
+def _read_span(
+    url: str, organization_id: str, first: int, last: int, erasures: Sequence[Erasure], compiled: bool
+) -> list[Part]:
     """In a worker, which opens the database by itself."""
     with of_organization(_database(url), organization_id).connect() as connection:
-        return list(read_parts(connection, organization_id, first, last, erasures))
+        return list(read_parts(connection, organization_id, first, last, erasures, compiled=compiled))
 
 
 @lru_cache(maxsize=4)

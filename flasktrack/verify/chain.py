@@ -153,7 +153,7 @@ class ChainCheck:
             blocks.close()
 
     def _judge_rows(self, streams: Streams, at_least: int | None) -> bool:
-        """Judge rows one by one: all of them, or `at_least` so many and until a block could follow. Whether it was all."""
+        """Judge rows one by one: `at_least` so many and until a block could follow, or all. Whether it was all."""
         linked = Links(streams.links())
         judged = 0
         for block in streams.records():

@@ -161,7 +161,7 @@ def test_rows_that_the_driver_streams_are_one_organizations_too(connect: Connect
     for engine, records in ((of_organization(app, NORTHWIND), 4), (of_organization(app, SOUTHPORT), 0), (app, 0)):
         with engine.connect() as connection:
             assert len(list(Streams(connection, NORTHWIND, 1, 9).hashes())) == records
-    assert scan_elsewhere(app.url.render_as_string(False), NORTHWIND, 1, 9, (), False, False, 0).records == 4
+    assert scan_elsewhere(app.url.render_as_string(False), NORTHWIND, 1, 9, (), False, False, bytes(32)).records == 4
 
 
 def test_nothing_is_recorded_in_another_organization(connect: Connect) -> None:

@@ -22,10 +22,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flasktrack.trust import tree
+from flasktrack.verify.compiled.cells import Unreadable
 from flasktrack.verify.continuity import current_seed
 
 if TYPE_CHECKING:
     from flasktrack.verify.compiled.blocks import Blocks
+    from flasktrack.verify.compiled.columns import ColumnBlocks
     from flasktrack.verify.rows import Streams
 
 WORTH_LOADING = 25_000
@@ -34,15 +36,30 @@ WORTH_LOADING = 25_000
 
 def open_blocks(streams: Streams) -> Blocks | None:
     """The rows of `streams` in blocks; None where there are few of them, or compiled code can't read them."""
-    if not is_loaded() and streams.last - streams.first < WORTH_LOADING:
+    if not _is_worth_it(streams):
         return None
     from flasktrack.verify.compiled.blocks import Blocks
-    from flasktrack.verify.compiled.cells import Unreadable
 
     try:
         return Blocks(streams, current_seed())
     except Unreadable:
         return None
+
+
+def open_columns(streams: Streams) -> ColumnBlocks | None:
+    """As `open_blocks`, in columns."""
+    if not _is_worth_it(streams):
+        return None
+    from flasktrack.verify.compiled.columns import ColumnBlocks
+
+    try:
+        return ColumnBlocks(streams)
+    except Unreadable:
+        return None
+
+
+def _is_worth_it(streams: Streams) -> bool:
+    return is_loaded() or streams.last - streams.first >= WORTH_LOADING
 
 
 def is_loaded() -> bool:

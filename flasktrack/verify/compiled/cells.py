@@ -18,12 +18,14 @@ NULL, NUMBER, TEXT, BINARY, OTHER = range(5)
 
 COLUMNS = 31
 """A row of `Streams.records`: `Record`'s fields but for the organization, then body and salt of the sections."""
-_AT = {name: place for place, name in enumerate(Record._fields[1:])}
-SEQ, RECORD_ID, OCCURRED_AT, RECORDED_AT = _AT["seq"], _AT["record_id"], _AT["occurred_at"], _AT["recorded_at"]
-ACTOR_TYPE, ACTOR_ID, ACTOR_SEQ = _AT["actor_type"], _AT["actor_id"], _AT["actor_seq"]
-ENTITY_TYPE, ENTITY_ID, ENTITY_SEQ = _AT["entity_type"], _AT["entity_id"], _AT["entity_seq"]
-RELATED, PREV_HASH, HASH = _AT["related"], _AT["prev_hash"], _AT["hash"]
-BEFORE_DIGEST = _AT["before_digest"]
+AT = {name: place for place, name in enumerate(Record._fields[1:])}
+"""Where each of `Record`'s fields stands."""
+SEQ, RECORD_ID, OCCURRED_AT, RECORDED_AT = AT["seq"], AT["record_id"], AT["occurred_at"], AT["recorded_at"]
+ACTOR_TYPE, ACTOR_ID, ACTOR_NAME = AT["actor_type"], AT["actor_id"], AT["actor_name"]
+ACTOR_SEQ = AT["actor_seq"]
+ENTITY_TYPE, ENTITY_ID, ENTITY_SEQ = AT["entity_type"], AT["entity_id"], AT["entity_seq"]
+RELATED, PREV_HASH, HASH = AT["related"], AT["prev_hash"], AT["hash"]
+BEFORE_DIGEST = AT["before_digest"]
 BODIES = HASH + 1
 """Body and salt of `before`, `after` and `context`, in this order."""
 BEFORE, AFTER, CONTEXT = BODIES, BODIES + 2, BODIES + 4
@@ -31,11 +33,15 @@ BEFORE, AFTER, CONTEXT = BODIES, BODIES + 2, BODIES + 4
 LINK_COLUMNS = 3
 """seq, entity_type and entity_id of record_link."""
 
+TIME_FORM: Bytes = np.frombuffer(b"0000-00-00T00:00:00.000000Z", dtype=np.uint8)
+"""A time's text (spec section 1): digits, and what stands between them."""
+TIME_BYTES = len(TIME_FORM)
+
 ROWS, LINKS = 512, 16_384
 """How many rows and links a block holds at most."""
 
 
-class Unreadable(Exception):  # noqa: N818 (no error: nobody is told of it)
+class Unreadable(Exception):
     """Compiled code can't read this. Whoever reads it by the driver learns why, if there is a why."""
 
 

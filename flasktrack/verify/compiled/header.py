@@ -63,6 +63,7 @@ _TYPE_OPENS, _ID_OPENS = _bytes('{"type":"'), _bytes('","id":"')  # as `related`
 _ID_FIRST, _TYPE_SECOND = _bytes('{"id":'), _bytes(',"type":')  # as a header has it
 _QUOTE, _BACKSLASH, _COMMA, _ZERO = ord('"'), ord("\\"), ord(","), ord("0")
 _OPEN_LIST, _CLOSE_LIST, _CLOSE = ord("["), ord("]"), ord("}")
+_LETTER_U = ord("u")
 
 # What follows the backslash in the short escapes of RFC 8785; 0 where there is none.
 _SHORT: Bytes = np.zeros(32, dtype=np.uint8)
@@ -257,7 +258,7 @@ def _escaped(byte: int, out: Bytes, at: int) -> int:
     if _SHORT[byte]:
         out[at + 1] = _SHORT[byte]
         return at + 2
-    out[at + 1] = ord("u")
+    out[at + 1] = _LETTER_U
     out[at + 2] = out[at + 3] = _ZERO
     out[at + 4] = _HEX[byte >> 4]
     out[at + 5] = _HEX[byte & 15]

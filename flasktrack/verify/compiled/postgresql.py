@@ -16,6 +16,8 @@ from flasktrack.verify.compiled.cells import (
     NUMBER,
     OTHER,
     TEXT,
+    TIME_BYTES,
+    TIME_FORM,
     Bytes,
     Cells,
     Numbers,
@@ -38,7 +40,6 @@ FORM_TEXT, FORM_BINARY, FORM_NUMBER, FORM_TIME = range(4)
 """How a column's values come: as text, as bytes, as an int8, or as microseconds since 2000."""
 _LINK_FORMS: Numbers = np.array([FORM_NUMBER, FORM_TEXT, FORM_TEXT], dtype=np.int64)
 
-_TIME_BYTES = 27
 _DAY = 86_400_000_000
 _DAYS_TO_2000 = 730_425  # from 0000-03-01, where a year's days are counted from, with the leap day last
 _FIRST, _LAST = -63_082_281_600_000_000, 252_455_615_999_999_999
@@ -142,13 +143,13 @@ def _fill(
                 target[0] = NULL
                 continue
             start, length = pq_getvalue(result, row, column), pq_getlength(result, row, column)
-            room = max(length, _TIME_BYTES)
+            room = max(length, TIME_BYTES)
             if length < 0 or used + room > len(arena):
                 return row - first
             memcpy(address + used, start, length)
             form = forms[column]
             target[1], target[2] = used, length
-            if form == FORM_TEXT or form == FORM_BINARY:
+            if form in (FORM_TEXT, FORM_BINARY):
                 target[0] = TEXT if form == FORM_TEXT else BINARY
                 used += length
             elif length != 8:
@@ -159,8 +160,8 @@ def _fill(
                     target[0], target[1] = NUMBER, value
                 elif _FIRST <= value <= _LAST:
                     _write_time(value, arena, used)
-                    target[0], target[2] = TEXT, _TIME_BYTES
-                    used += _TIME_BYTES
+                    target[0], target[2] = TEXT, TIME_BYTES
+                    used += TIME_BYTES
                 else:
                     target[0] = OTHER
     return end - first
@@ -205,6 +206,8 @@ def _write_time(microseconds: int, out: Bytes, at: int) -> None:
     if month > 12:
         month -= 12
         year += 1
+    for place in range(TIME_BYTES):
+        out[at + place] = TIME_FORM[place]
     _digits(year, 4, out, at)
     _digits(month, 2, out, at + 5)
     _digits(day, 2, out, at + 8)
@@ -212,11 +215,6 @@ def _write_time(microseconds: int, out: Bytes, at: int) -> None:
     _digits(rest // 60_000_000 % 60, 2, out, at + 14)
     _digits(rest // 1_000_000 % 60, 2, out, at + 17)
     _digits(rest % 1_000_000, 6, out, at + 20)
-    out[at + 4] = out[at + 7] = ord("-")
-    out[at + 10] = ord("T")
-    out[at + 13] = out[at + 16] = ord(":")
-    out[at + 19] = ord(".")
-    out[at + 26] = ord("Z")
 
 
 @compiled

@@ -1,5 +1,5 @@
-"""Is every record of a block in order? Each function is a rule of `verify.chain`, and says yes only where that one would
-have nothing to say."""
+"""Is every record of a block in order? Each function is a rule of `verify.chain`, and says yes only where that one has
+nothing to say."""
 
 from __future__ import annotations
 
