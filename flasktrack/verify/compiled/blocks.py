@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,7 +13,19 @@ from flasktrack.store.engine import sqlite_file
 from flasktrack.store.schema import Time, audit_payload, audit_record
 from flasktrack.store.scope import machine_scoped
 from flasktrack.verify.compiled import postgresql
-from flasktrack.verify.compiled.cells import LINKS, RECORDED_AT, ROWS, Bytes, Cells, Numbers, Unreadable
+from flasktrack.verify.compiled.cells import (
+    ARENA,
+    COLUMNS,
+    LINK_ARENA,
+    LINK_COLUMNS,
+    LINKS,
+    RECORDED_AT,
+    ROWS,
+    Bytes,
+    Cells,
+    Numbers,
+    Unreadable,
+)
 from flasktrack.verify.compiled.hashing import Hasher
 from flasktrack.verify.compiled.postgresql import PostgresqlRows
 from flasktrack.verify.compiled.sound import are_linked, give_hashes, go_on_in_time, take_down
@@ -25,22 +38,52 @@ _TAPE_COLUMNS = 7
 
 
 class Source(Protocol):
-    """Where rows come from, in blocks."""
+    """Where rows come from, in order of seq."""
 
-    block: Cells
-    link_block: Cells
-
-    def read(self) -> int:
-        """Put the next rows into `block`; how many, 0 at the end. Raises Unreadable."""
-        ...
-
-    def read_links(self, last: int) -> int:
-        """Put the next links of positions up to `last` into `link_block`; how many. Raises Unreadable."""
+    def read(self, block: Cells, links: Cells | None) -> tuple[int, int]:
+        """Put the next rows into `block`, and the links of positions up to the last of these into `links`, where they
+        are wanted; how many of each, 0 rows at the end. Raises Unreadable."""
         ...
 
     def close(self) -> None:
         """Let go of what was opened."""
         ...
+
+
+class Block:
+    """Rows, and the links that stand at their positions."""
+
+    def __init__(self, *, with_links: bool) -> None:
+        self.rows = Cells(ROWS, COLUMNS, ARENA)
+        self.links = Cells(LINKS, LINK_COLUMNS, LINK_ARENA) if with_links else None
+        self.count = self.link_count = 0
+
+
+class Ahead:
+    """The blocks of a source, each read while the one before is judged: compiled code holds no lock of Python's."""
+
+    def __init__(self, source: Source, *, with_links: bool) -> None:
+        self._source = source
+        self._blocks = [Block(with_links=with_links), Block(with_links=with_links)]
+        self._thread = ThreadPoolExecutor(1, "flasktrack blocks")
+        self._coming = self._thread.submit(self._read)
+
+    def next(self) -> Block:
+        """The next block; it holds until the one after it is asked for. Raises Unreadable."""
+        block = self._coming.result()
+        self._coming = self._thread.submit(self._read)
+        return block
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        self._thread.shutdown(cancel_futures=True)
+        self._source.close()
+
+    def _read(self) -> Block:
+        self._blocks.reverse()
+        block = self._blocks[0]
+        block.count, block.link_count = self._source.read(block.rows, block.links)
+        return block
 
 
 class Sound(NamedTuple):
@@ -98,26 +141,22 @@ def _form(column: ColumnElement[Any]) -> int:
 
 
 class Judge:
-    """Holds the blocks of a source against their hashes, links and digests."""
+    """Holds blocks against their hashes, links and digests."""
 
-    def __init__(self, source: Source, organization_id: str) -> None:
-        self.source = source
-        self.count = 0
-        """How many rows the block that was read last has."""
+    def __init__(self, organization_id: str) -> None:
         self.hashes: Bytes = np.zeros(ROWS * HASH_BYTES, dtype=np.uint8)
+        """Those of the block that was judged last."""
         self.room: Bytes = np.zeros(_HEADER_ROOM, dtype=np.uint8)
         self.hasher = Hasher()
         self._organization: Bytes = np.frombuffer(organization_id.encode(), dtype=np.uint8)
 
-    def read(self, first: int, previous: bytes) -> bool:
-        """Read the next block; whether its rows are those from `first` on, each gives its hash and its sections'
-        digests, and links to the one before, the first to `previous`. Raises Unreadable."""
-        self.count = self.source.read()
-        block, hasher = self.source.block, self.hasher
+    def agrees(self, block: Block, first: int, previous: bytes) -> bool:
+        """Whether the rows are those from `first` on, each gives its hash and its sections' digests, and links to the
+        one before, the first to `previous`."""
         link: Bytes = np.frombuffer(previous, dtype=np.uint8)
         return len(link) == HASH_BYTES and give_hashes(
-            block.arena, block.cells, self.count, self._organization, first, link,
-            self.room, hasher.state, hasher.digest, self.hashes,
+            block.rows.arena, block.rows.cells, block.count, self._organization, first, link,
+            self.room, self.hasher.state, self.hasher.digest, self.hashes,
         )  # fmt: skip
 
 
@@ -126,7 +165,8 @@ class Blocks:
 
     def __init__(self, streams: Streams, seed: bytes) -> None:
         """`seed`: that of the tape, see `continuity`. Raises Unreadable."""
-        self._judge = Judge(open_source(streams), streams.organization_id)
+        self._ahead = Ahead(open_source(streams), with_links=True)
+        self._judge = Judge(streams.organization_id)
         self._seed: Bytes = np.frombuffer(seed, dtype=np.uint8)
         self._tape: Numbers = np.zeros((ROWS, _TAPE_COLUMNS), dtype=np.int64)
         self._matched: Bytes = np.zeros(LINKS, dtype=np.uint8)
@@ -137,30 +177,29 @@ class Blocks:
         `first` is the position where it should begin, `previous` the hash of the record before, `earlier` its
         recorded_at. Raises Unreadable.
         """
-        judge = self._judge
-        in_order = judge.read(first, previous)
-        count, block, hasher = judge.count, judge.source.block, judge.hasher
-        if not count or not in_order:
-            return None
+        judge, block = self._judge, self._ahead.next()
+        count, rows, links, hasher = block.count, block.rows, block.links, judge.hasher
+        assert links is not None  # noqa: S101 (they were asked for)
         time: Bytes = np.frombuffer(earlier.encode(), dtype=np.uint8)
-        if not go_on_in_time(block.arena, block.cells, count, time):
-            return None
-        links = judge.source.read_links(first + count - 1)
-        linked = judge.source.link_block
-        if not are_linked(
-            block.arena, block.cells, count, linked.arena, linked.cells, links, self._matched
-        ) or not take_down(
-            block.arena, block.cells, count, self._seed, judge.room, hasher.state, hasher.digest, self._tape
-        ):
+        in_order = (
+            count
+            and judge.agrees(block, first, previous)
+            and go_on_in_time(rows.arena, rows.cells, count, time)
+            and are_linked(rows.arena, rows.cells, count, links.arena, links.cells, block.link_count, self._matched)
+            and take_down(
+                rows.arena, rows.cells, count, self._seed, judge.room, hasher.state, hasher.digest, self._tape
+            )
+        )
+        if not in_order:
             return None
         hashes = judge.hashes[: HASH_BYTES * count].tobytes()
-        _, offset, length = block.cells[count - 1, RECORDED_AT]
+        _, offset, length = rows.cells[count - 1, RECORDED_AT]
         return Sound(
             [hashes[place : place + HASH_BYTES] for place in range(0, len(hashes), HASH_BYTES)],
             self._tape[:count].tobytes(),
-            block.arena[offset : offset + length].tobytes().decode(),
+            rows.arena[offset : offset + length].tobytes().decode(),
         )
 
     def close(self) -> None:
         """Let go of what was opened."""
-        self._judge.source.close()
+        self._ahead.close()

@@ -37,8 +37,10 @@ TIME_FORM: Bytes = np.frombuffer(b"0000-00-00T00:00:00.000000Z", dtype=np.uint8)
 """A time's text (spec section 1): digits, and what stands between them."""
 TIME_BYTES = len(TIME_FORM)
 
-ROWS, LINKS = 512, 16_384
+ROWS, LINKS = 1_024, 32_768
 """How many rows and links a block holds at most."""
+ARENA, LINK_ARENA = 8 << 20, 4 << 20
+"""Bytes of their values."""
 
 
 class Unreadable(Exception):
@@ -46,7 +48,7 @@ class Unreadable(Exception):
 
 
 class Cells:
-    """Room for a block of rows. It is filled anew for each block."""
+    """Room for a block of rows or links."""
 
     def __init__(self, rows: int, columns: int, arena: int) -> None:
         self.cells: Numbers = np.zeros((rows, columns, 3), dtype=np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from flasktrack.core.record import MAX_RELATED
-from flasktrack.verify.compiled.blocks import Judge, open_source
+from flasktrack.verify.compiled.blocks import Ahead, Block, Judge, open_source
 from flasktrack.verify.compiled.cells import (
     CONTEXT,
     NULL,
@@ -23,7 +23,7 @@ from flasktrack.verify.compiled.cells import (
     Bytes,
     Numbers,
 )
-from flasktrack.verify.compiled.hashing import digest_of_two
+from flasktrack.verify.compiled.hashing import Hasher, digest_of_two
 from flasktrack.verify.compiled.header import next_related
 from flasktrack.verify.compiled.symbols import compiled
 from flasktrack.verify.rows import Streams
@@ -39,10 +39,9 @@ _DAYS_TO_1970 = 719_468  # from 0000-03-01, where a year's days are counted from
 class Columns:
     """Columns of the block that was read last. They are copies: the next block does not touch them."""
 
-    def __init__(self, judge: Judge) -> None:
-        self.count = judge.count
-        self._judge = judge
-        self._arena, self._cells = judge.source.block.arena, judge.source.block.cells
+    def __init__(self, block: Block) -> None:
+        self.count = block.count
+        self._arena, self._cells = block.rows.arena, block.rows.cells
 
     def texts(self, column: int) -> pa.Array:
         """A column of text (see `cells`)."""
@@ -67,7 +66,7 @@ class Columns:
     def fingerprints(self, column: int) -> pa.Array:
         """For each body of `column` the first eight bytes of its SHA-256, as a number; 1 for 0, null for none."""
         prints: Numbers = np.zeros(self.count, dtype=np.int64)
-        hasher = self._judge.hasher
+        hasher = Hasher()
         _fingerprints(self._arena, self._cells, self.count, column, hasher.state, hasher.digest, prints)
         return pa.array(prints, mask=self._cells[: self.count, column, 0] == NULL)
 
@@ -110,26 +109,26 @@ class ColumnBlocks:
 
     def __init__(self, streams: Streams) -> None:
         """Raises Unreadable."""
-        self._judge = Judge(open_source(streams), streams.organization_id)
+        self._ahead = Ahead(open_source(streams), with_links=False)
+        self._judge = Judge(streams.organization_id)
 
     def next_sound(self, first: int, previous: bytes) -> SoundColumns | None:
         """The next block, if its rows are those from `first` on, each gives its hash and its sections' digests, and
         links to the one before, the first to `previous`; None where they don't, and at the end. Raises Unreadable."""
-        judge = self._judge
-        if not judge.read(first, previous) or not judge.count:
+        judge, block = self._judge, self._ahead.next()
+        if not block.count or not judge.agrees(block, first, previous):
             return None
-        end = _HASH_BYTES * judge.count
-        block = judge.source.block
-        before = int(block.cells[judge.count - 1, PREV_HASH, 1])
+        end = _HASH_BYTES * block.count
+        before = int(block.rows.cells[block.count - 1, PREV_HASH, 1])
         return SoundColumns(
-            Columns(judge),
+            Columns(block),
             judge.hashes[end - _HASH_BYTES : end].tobytes(),
-            block.arena[before : before + _HASH_BYTES].tobytes(),
+            block.rows.arena[before : before + _HASH_BYTES].tobytes(),
         )
 
     def close(self) -> None:
         """Let go of what was opened."""
-        self._judge.source.close()
+        self._ahead.close()
 
 
 @compiled

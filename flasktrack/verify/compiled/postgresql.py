@@ -9,12 +9,10 @@ from psycopg.pq import ExecStatus
 
 from flasktrack.verify.compiled.cells import (
     BINARY,
-    COLUMNS,
-    LINK_COLUMNS,
-    LINKS,
     NULL,
     NUMBER,
     OTHER,
+    SEQ,
     TEXT,
     TIME_BYTES,
     TIME_FORM,
@@ -34,7 +32,6 @@ from flasktrack.verify.compiled.symbols import (
 
 _ROWS = 256
 """What the driver holds at a time: a row may carry 3 MiB of sections."""
-_ARENA, _LINK_ARENA = 8 << 20, 2 << 20
 
 FORM_TEXT, FORM_BINARY, FORM_NUMBER, FORM_TIME = range(4)
 """How a column's values come: as text, as bytes, as an int8, or as microseconds since 2000."""
@@ -57,40 +54,37 @@ class PostgresqlRows:
         self._forms: Numbers = np.array(forms, dtype=np.int64)
         self._records = _Cursor(driver, records)
         self._links = _Cursor(driver, links)
-        self.block = Cells(_ROWS, COLUMNS, _ARENA)
-        self.link_block = Cells(LINKS, LINK_COLUMNS, _LINK_ARENA)
         self._number: Bytes = np.zeros(8, dtype=np.uint8)
 
-    def read(self) -> int:
-        """Put the next rows into `block`; how many, 0 at the end. Raises Unreadable."""
-        cursor, block = self._records, self.block
+    def read(self, block: Cells, links: Cells | None) -> tuple[int, int]:
+        """See `blocks.Source`."""
+        cursor = self._records
         if not cursor.any_left():
-            return 0
-        count = _fill(
-            cursor.address, cursor.taken, min(cursor.count, cursor.taken + len(block.cells)), self._forms, block.cells,
-            block.arena, block.address, 0,
-        )  # fmt: skip
-        if count <= 0:
+            return 0, 0
+        end = min(cursor.count, cursor.taken + len(block.cells))
+        count = int(_fill(cursor.address, cursor.taken, end, self._forms, block.cells, block.arena, block.address, 0))
+        if not count:
             raise Unreadable
         cursor.taken += count
-        return int(count)
+        return count, 0 if links is None else self._read_links(links, int(block.cells[count - 1, SEQ, 1]))
 
-    def read_links(self, last: int) -> int:
-        """Put the next links of positions up to `last` into `link_block`; how many. Raises Unreadable."""
-        cursor, block = self._links, self.link_block
+    def _read_links(self, block: Cells, last: int) -> int:
+        """The links of positions up to `last`."""
+        cursor = self._links
         count = used = 0
         while cursor.any_left():
             end = int(_links_up_to(cursor.address, cursor.taken, cursor.count, last, self._number))
-            if count + end - cursor.taken > len(block.cells):
+            wanted = end - cursor.taken
+            if count + wanted > len(block.cells):
                 raise Unreadable
             filled = _fill(
                 cursor.address, cursor.taken, end, _LINK_FORMS, block.cells[count:], block.arena, block.address, used
             )
-            if filled < end - cursor.taken:
+            if filled < wanted:
                 raise Unreadable
-            if filled:
-                used = int(block.cells[count + filled - 1, 2, 1] + block.cells[count + filled - 1, 2, 2])
-            count += filled
+            count += wanted
+            if wanted:
+                used = int(block.cells[count - 1, 2, 1] + block.cells[count - 1, 2, 2])
             cursor.taken = end
             if end < cursor.count:
                 break

@@ -16,11 +16,9 @@ from flasktrack.verify.compiled.cells import (
     BODIES,
     COLUMNS,
     LINK_COLUMNS,
-    LINKS,
     NULL,
     NUMBER,
     OTHER,
-    ROWS,
     SEQ,
     TEXT,
     Bytes,
@@ -44,7 +42,6 @@ _INTEGER, _TEXT, _BLOB, _NULL = 1, 3, 4, 5
 _READ_ONLY, _NO_MUTEX = 0x1, 0x8000
 """One thread at a time uses the connection, so its library need not lock it at each call."""
 _BUSY_MILLISECONDS = 30_000
-_ARENA, _LINK_ARENA = 8 << 20, 2 << 20
 
 # Where a statement stands: before a row that is to be read, at one that was not taken yet, or behind the last one.
 _BEFORE_ROW, _AT_ROW, _ENDED, _FAILED = range(4)
@@ -71,19 +68,18 @@ class SqliteRows:
         except Unreadable:
             self.close()
             raise
-        self.block = Cells(ROWS, COLUMNS, _ARENA)
-        self.link_block = Cells(LINKS, LINK_COLUMNS, _LINK_ARENA)
         self._states: Numbers = np.full(3, _BEFORE_ROW, dtype=np.int64)
 
-    def read(self) -> int:
-        """Put the next rows into `block`; how many, 0 at the end. Raises Unreadable."""
-        block = self.block
-        return self._filled(_fill(self._records, self._sections, self._states, block.cells, block.arena, block.address))
-
-    def read_links(self, last: int) -> int:
-        """Put the next links of positions up to `last` into `link_block`; how many. Raises Unreadable."""
-        block = self.link_block
-        return self._filled(_fill_links(self._links, self._states, last, block.cells, block.arena, block.address))
+    def read(self, block: Cells, links: Cells | None) -> tuple[int, int]:
+        """See `blocks.Source`."""
+        count = _fill(self._records, self._sections, self._states, block.cells, block.arena, block.address)
+        linked = 0
+        if count > 0 and links is not None:
+            last = block.cells[count - 1, SEQ, 1]
+            linked = _fill_links(self._links, self._states, last, links.cells, links.arena, links.address)
+        if count < 0 or linked < 0:
+            raise Unreadable
+        return count, linked
 
     def close(self) -> None:
         """End the transaction, and let go of the file."""
@@ -104,11 +100,6 @@ class SqliteRows:
     def _check(self, status: int) -> None:
         if status != _OK:
             raise Unreadable
-
-    def _filled(self, count: int) -> int:
-        if count < 0:
-            raise Unreadable
-        return count
 
 
 @compiled

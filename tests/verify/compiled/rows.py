@@ -9,35 +9,24 @@ import numpy as np
 from flasktrack.core.header import ZERO_HASH, header_hash, record_header
 from flasktrack.core.record import Record
 from flasktrack.core.related import related_text
-from flasktrack.verify.compiled.blocks import Judge
+from flasktrack.verify.compiled.blocks import Block, Judge
 from flasktrack.verify.compiled.cells import BINARY, COLUMNS, LINK_COLUMNS, NULL, NUMBER, OTHER, TEXT, Cells
 
 Row = list[Any]
 """As `Streams.records` gives it."""
 
 
-class GivenRows:
-    """One block of rows, and the links beside them."""
-
-    def __init__(self, rows: list[Row], links: list[Row] | None = None) -> None:
-        self.block = _cells(rows, COLUMNS)
-        self.link_block = _cells(links or [], LINK_COLUMNS)
-        self._left, self._links = len(rows), len(links or [])
-
-    def read(self) -> int:
-        count, self._left = self._left, 0
-        return count
-
-    def read_links(self, last: int) -> int:
-        return self._links
-
-    def close(self) -> None:
-        pass
+def block_of(rows: list[Row], links: list[Row] | None = None) -> Block:
+    """A block of rows, and the links beside them."""
+    block = Block(with_links=True)
+    block.rows, block.links = _cells(rows, COLUMNS), _cells(links or [], LINK_COLUMNS)
+    block.count, block.link_count = len(rows), len(links or [])
+    return block
 
 
 def judged(rows: list[Row], organization_id: str, first: int = 1, previous: bytes = ZERO_HASH) -> bool:
     """What compiled code says of rows."""
-    return Judge(GivenRows(rows), organization_id).read(first, previous)
+    return Judge(organization_id).agrees(block_of(rows), first, previous)
 
 
 def row_of(record: Record, sections: dict[str, tuple[bytes, bytes]]) -> Row:

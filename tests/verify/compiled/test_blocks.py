@@ -20,8 +20,8 @@ from flasktrack.core.times import format_time
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.row_security import of_organization
 from flasktrack.store.writer import append
-from flasktrack.verify.compiled import open_blocks, postgresql, sqlite
-from flasktrack.verify.compiled.cells import ROWS
+from flasktrack.verify.compiled import blocks, open_blocks, postgresql
+from flasktrack.verify.compiled.cells import ROWS, Unreadable
 from flasktrack.verify.rows import Streams
 from tests.verify.chains import event, new_organization
 
@@ -42,11 +42,11 @@ def taken(engine: Engine, lab: str, first: int = 1, last: int = ORDINARY) -> lis
     with of_organization(engine, lab).connect() as connection:
         streams = Streams(connection, lab, first, last)
         previous, time = (ZERO_HASH, "") if first == 1 else streams.neighbour() or (b"", "")
-        blocks = open_blocks(streams)
-        assert blocks is not None, "the libraries that Python's modules are linked with are at hand"
+        found = open_blocks(streams)
+        assert found is not None, "the libraries that Python's modules are linked with are at hand"
         hashes: list[bytes] = []
-        with closing(blocks):
-            while (sound := blocks.next_sound(first + len(hashes), previous, time)) is not None:
+        with closing(found):
+            while (sound := found.next_sound(first + len(hashes), previous, time)) is not None:
                 hashes += sound.hashes
                 previous, time = sound.hashes[-1], sound.last_time
         return hashes
@@ -65,19 +65,16 @@ def test_every_record_of_a_chain_in_order_is_taken(engine: Engine, much: str) ->
 
 
 def test_blocks_end_where_the_arena_does(engine: Engine, much: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sqlite if engine.dialect.name == "sqlite" else postgresql
-    monkeypatch.setattr(module, "_ARENA", 20_000)
+    monkeypatch.setattr(blocks, "ARENA", 20_000)
     assert taken(engine, much) == stored(engine, much)
 
 
-@pytest.mark.parametrize(("name", "size"), [("_ARENA", 100), ("_LINK_ARENA", 100)])
+@pytest.mark.parametrize(("name", "size"), [("ARENA", 100), ("LINK_ARENA", 100)])
 def test_what_does_not_fit_is_left_to_the_driver(
     engine: Engine, much: str, monkeypatch: pytest.MonkeyPatch, name: str, size: int
 ) -> None:
-    from flasktrack.verify.compiled.cells import Unreadable
 
-    module = sqlite if engine.dialect.name == "sqlite" else postgresql
-    monkeypatch.setattr(module, name, size)
+    monkeypatch.setattr(blocks, name, size)
     with pytest.raises(Unreadable):
         taken(engine, much)
 

@@ -13,19 +13,17 @@ from hypothesis import strategies as st
 
 from flasktrack.core.times import format_time
 from flasktrack.insight.intake import _fingerprint, _ip
-from flasktrack.verify.compiled.blocks import Judge
+from flasktrack.verify.compiled import columns as compiled_columns
 from flasktrack.verify.compiled.cells import ACTOR_NAME, BEFORE, CONTEXT, OCCURRED_AT, RELATED
 from flasktrack.verify.compiled.columns import Columns
-from tests.verify.compiled.rows import GivenRows
+from tests.verify.compiled.rows import block_of
 
 
 def columns(place: int, values: list[Any]) -> Columns:
     rows = [[number + 1] + [None] * 30 for number in range(len(values))]
     for row, value in zip(rows, values, strict=True):
         row[place] = value
-    judge = Judge(GivenRows(rows), "lab-1")
-    judge.count = len(values)
-    return Columns(judge)
+    return Columns(block_of(rows))
 
 
 @given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=20))
@@ -92,9 +90,11 @@ def test_related_items_stand_with_their_positions() -> None:
     assert [array.to_pylist() for array in found] == [[2, 2, 3], ["batch", "é", "a"], ["B-1", "", "b"]]
 
 
-def test_more_items_than_can_be_recorded_are_left_to_others() -> None:
+def test_more_items_than_can_be_recorded_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_columns, "_MOST_RELATED", 2)
     item = '{"type":"a","id":"b"}'
-    assert columns(RELATED, ["[" + ",".join([item] * 60_000) + "]"]).related() is None
+    assert columns(RELATED, [f"[{item},{item}]"]).related() is not None
+    assert columns(RELATED, [f"[{item},{item},{item}]"]).related() is None
 
 
 def test_columns_outlive_their_block() -> None:

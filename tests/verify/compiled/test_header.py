@@ -15,7 +15,7 @@ from flasktrack.core.header import ZERO_HASH, record_header
 from flasktrack.core.record import Record, Reference
 from flasktrack.verify.compiled.cells import ACTOR_ID
 from flasktrack.verify.compiled.header import FAILED, longest_header, write_header
-from tests.verify.compiled.rows import GivenRows, Row, row_of
+from tests.verify.compiled.rows import Row, block_of, row_of
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors" / "records.json").read_bytes())
 BINARY_FIELDS = {"before_digest", "after_digest", "context_digest", "prev_hash", "hash"}
@@ -33,7 +33,7 @@ records = st.builds(
 
 
 def written(row: Row, organization_id: str) -> bytes | None:
-    block = GivenRows([row]).block
+    block = block_of([row]).rows
     out = np.zeros(int(longest_header(block.cells, 0)), dtype=np.uint8)
     organization = np.frombuffer(organization_id.encode(), dtype=np.uint8)
     end = write_header(block.arena, block.cells, 0, organization, out, 0)

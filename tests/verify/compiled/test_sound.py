@@ -17,7 +17,7 @@ from flasktrack.trust import tree
 from flasktrack.verify import continuity
 from flasktrack.verify.compiled import hashing
 from flasktrack.verify.compiled.sound import are_linked, go_on_in_time, take_down
-from tests.verify.compiled.rows import GivenRows, Row, hashed, judged, row_of
+from tests.verify.compiled.rows import Row, block_of, hashed, judged, row_of
 
 LAB = "lab-1"
 SALT = bytes(range(16))
@@ -109,7 +109,7 @@ def test_time_goes_on_where_no_text_is_less_than_the_one_before(times: list[str]
     rows = [[None] * 31 for _ in times]
     for row, time in zip(rows, times, strict=True):
         row[3] = time  # type: ignore[call-overload]
-    block = GivenRows(rows).block
+    block = block_of(rows).rows
     before = np.frombuffer(earlier.encode(), dtype=np.uint8)
     assert go_on_in_time(block.arena, block.cells, len(rows), before) == (
         sorted([earlier, *times]) == [earlier, *times]
@@ -120,10 +120,13 @@ PAIRS = [("batch", "B-1"), ("batch", "B-2"), ("workflow", "W-1"), ("batch", "B-1
 
 
 def linked(rows: list[Row], links: list[Row]) -> bool:
-    source = GivenRows(rows, links)
+    block = block_of(rows, links)
+    assert block.links is not None
     matched = np.zeros(max(1, len(links)), dtype=np.uint8)
-    block, given_links = source.block, source.link_block
-    return are_linked(block.arena, block.cells, len(rows), given_links.arena, given_links.cells, len(links), matched)
+    of_links = block.links
+    return are_linked(
+        block.rows.arena, block.rows.cells, len(rows), of_links.arena, of_links.cells, len(links), matched
+    )
 
 
 def test_links_are_those_of_the_records_in_whatever_order_at_a_position() -> None:
@@ -154,7 +157,7 @@ def test_links_of_nothing_and_links_that_are_absent_are_noticed(links: list[Row]
 def test_what_is_taken_down_is_what_the_rules_for_single_rows_take_down() -> None:
     rows = chain()
     rows[1][25] = None
-    block, hasher = GivenRows(rows).block, hashing.Hasher()
+    block, hasher = block_of(rows).rows, hashing.Hasher()
     tape = np.zeros((3, 7), dtype=np.int64)
     seed = np.frombuffer(continuity.current_seed(), dtype=np.uint8)
     room = np.zeros(4096, dtype=np.uint8)
