@@ -24,6 +24,7 @@ from flasktrack.ui.door import Door, trust_no_forwarding
 from flasktrack.ui.downloads import download_routes
 from flasktrack.ui.entrance import open_entrance
 from flasktrack.ui.guard import Guard
+from flasktrack.ui.ready import load_pages
 from flasktrack.ui.registry import PAGES
 from flasktrack.ui.sidebar import draw_sidebar
 from flasktrack.ui.sign_in_page import SignInPage
@@ -72,6 +73,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
     except FlaskTrackError as problem:
         sys.exit(f"flasktrack: {problem}")
     trust_no_forwarding()
+    load_pages()
     app = st.App(
         Path(__file__).name,
         routes=[*download_routes(entrance.base), *SignInPage(entrance, session.database).routes()],

@@ -15,7 +15,8 @@ from plotly.colors import find_intermediate_color, hex_to_rgb
 
 from flasktrack.core.clocks import HOURS, WEEK
 from flasktrack.insight.week_hours import DAYS, WeekHours
-from flasktrack.ui.figures import Palette, palette, plotly_text, template
+from flasktrack.ui.drawing import Drawing
+from flasktrack.ui.figures import Palette, drawing, palette, plotly_text
 
 _WEEKDAYS = tuple(day.title() for day in DAYS)
 _GAP = 0.04  # of a cell's width, on each side
@@ -50,22 +51,24 @@ def week(counts: pd.DataFrame, zone: str, working: Sequence[WeekHours], *, dark:
         )
         for number, found in ((number, records.get(number, 0)) for number in range(WEEK))
     ]
-    figure = _figure(cells, colours, dark=dark, height=height)
+    figure = _drawing(cells, colours, dark=dark, height=height)
     heading = ["By weekday and hour"]
     if work:
         off = sum(number for hour, number in records.items() if hour not in work)
         share = f" ({off / total:.0%})" if (total := sum(records.values())) else ""
         heading.append(f"□ working   off-hours {off:,}{share}")
     figure.update_layout(
-        title_text="   ".join(heading),
+        title={"text": "   ".join(heading)},
         shapes=[_outline(first, last, hours, colours) for hours in working for first, last in _spans(hours)],
         xaxis={
-            "title_text": f"Hour of the day ({plotly_text(zone)})", "tickvals": list(range(0, HOURS, 3)),
+            "title": {"text": f"Hour of the day ({plotly_text(zone)})"}, "tickvals": list(range(0, HOURS, 3)),
             "range": [-0.5, HOURS - 0.5],
         },
-        yaxis={"tickvals": list(range(7)), "ticktext": list(_WEEKDAYS), "range": [6.5, -0.5], "title_text": "Weekday"},
+        yaxis={
+            "title": {"text": "Weekday"}, "tickvals": list(range(7)), "ticktext": list(_WEEKDAYS), "range": [6.5, -0.5],
+        },
     )  # fmt: skip
-    return figure
+    return figure.figure()
 
 
 def matrix(counts: Sequence[tuple[str, str, int, Any]], title: str, across: str, down: str, *, dark: bool) -> go.Figure:
@@ -80,27 +83,27 @@ def matrix(counts: Sequence[tuple[str, str, int, Any]], title: str, across: str,
              f"{plotly_text(row, 120)}, {plotly_text(column, 120)}<br>{number:,} records", data)
         for row, column, number, data in counts
     ]  # fmt: skip
-    figure = _figure(cells, colours, dark=dark, height=110 + 24 * max(len(rows), 1), numbers=True)
+    figure = _drawing(cells, colours, dark=dark, height=110 + 24 * max(len(rows), 1), numbers=True)
     figure.update_layout(
-        title_text=plotly_text(title, 120),
+        title={"text": plotly_text(title, 120)},
         xaxis={
-            "title_text": plotly_text(across), "tickvals": list(range(len(columns))),
+            "title": {"text": plotly_text(across)}, "tickvals": list(range(len(columns))),
             "ticktext": [plotly_text(column, _MOST_LETTERS) for column in columns],
             "range": [-0.5, max(len(columns), 1) - 0.5], "tickfont": {"color": colours.text},
         },
         yaxis={
-            "title_text": plotly_text(down), "tickvals": list(range(len(rows))),
+            "title": {"text": plotly_text(down)}, "tickvals": list(range(len(rows))),
             "ticktext": [plotly_text(row, 26) for row in rows],
             "range": [max(len(rows), 1) - 0.5, -0.5], "tickfont": {"color": colours.text},
         },
     )  # fmt: skip
-    return figure
+    return figure.figure()
 
 
-def _figure(cells: Sequence[Cell], colours: Palette, *, dark: bool, height: int, numbers: bool = False) -> go.Figure:
+def _drawing(cells: Sequence[Cell], colours: Palette, *, dark: bool, height: int, numbers: bool = False) -> Drawing:
     largest = max((cell.records for cell in cells), default=0)
     grounds = [_shade(cell.records, largest, colours) for cell in cells]
-    figure = go.Figure(layout={"template": template(dark=dark), "height": height})
+    figure = drawing(dark=dark, height=height)
     figure.add_bar(
         x=[cell.column for cell in cells],
         base=[cell.row - 0.5 + _GAP for cell in cells],

@@ -70,7 +70,8 @@ def _draw(figure: go.Figure, key: str, alt: str, clicked: Callable[[Any], None] 
 def _head(figure: go.Figure, key: str, numbers: Numbers | None, *, as_table: bool) -> None:
     """A figure's title, as the page's own text, and the way to its numbers, where it has any, and back."""
     title = figure.layout.title.text or ""
-    figure.update_layout(title_text=None, margin_t=6, height=figure.layout.height - 30)
+    figure.layout.title = {}
+    figure.update_layout(margin_t=6, height=figure.layout.height - 30)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False, key=f"head_{key}"):
         heading(title, alone=numbers is None)
         if numbers is not None:

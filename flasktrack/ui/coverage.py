@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from flasktrack.core.finding import ERROR, INFO, WARNING, Finding
 from flasktrack.store.verifications import Verification
-from flasktrack.ui.figures import palette, plotly_text, template, whole_numbers
+from flasktrack.ui.figures import drawing, palette, plotly_text, whole_numbers
 
 _LANES = {"records": 0, "findings": 1}
 _GONE = "gone"
@@ -41,7 +41,7 @@ def stretches(done: Verification, size: int, findings: Sequence[Finding]) -> lis
 def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark: bool) -> go.Figure:
     """The chain by position; the customdata of a stretch, and of a finding, is its first position."""
     colours = palette(dark=dark)
-    figure = go.Figure(layout={"template": template(dark=dark), "height": 150})
+    figure = drawing(dark=dark, height=150)
     end = max(size, done.last_seq, *(finding.seq_end for finding in findings), 1)
     spans = stretches(done, size, findings)
     gone = _gone(findings, size)
@@ -80,12 +80,12 @@ def coverage(done: Verification, size: int, findings: Sequence[Finding], *, dark
             customdata=[[finding.seq] for finding in shown],
         )
     figure.update_layout(
-        title_text="   ".join(heading),
+        title={"text": "   ".join(heading)},
         barmode="overlay",
-        xaxis={"title_text": "Position", "range": [0, end], "tickformat": ",d", **whole_numbers(end)},
-        yaxis={"tickvals": list(_LANES.values()), "ticktext": list(_LANES), "range": [-0.5, 1.5], "title_text": None},
+        xaxis={"title": {"text": "Position"}, "range": [0, end], "tickformat": ",d", **whole_numbers(end)},
+        yaxis={"tickvals": list(_LANES.values()), "ticktext": list(_LANES), "range": [-0.5, 1.5]},
     )
-    return figure
+    return figure.figure()
 
 
 def _gone(findings: Sequence[Finding], size: int) -> list[tuple[int, int]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from html import escape
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from flasktrack.core.display import display
+from flasktrack.ui.drawing import Drawing
 from flasktrack.ui.text import number
 
 PERSON, MACHINE = "person", "machine"  # the values of the column `kind`
@@ -111,7 +111,7 @@ def over_time(
     the time to (ISO 8601, from <= t < to) and its kind. Figures that are compared share a `scale`.
     """
     colours = palette(dark=dark)
-    figure = _figure(dark=dark, height=height)
+    figure = drawing(dark=dark, height=height)
     heading = [f"Records per {step}"]
     for kind in (PERSON, MACHINE):
         rows = frame[frame["kind"] == kind]
@@ -121,20 +121,20 @@ def over_time(
             heading.append(f'<span style="color:{getattr(colours, kind)}">■ {word}</span>')
     figure.update_layout(
         barmode="stack",
-        title_text="   ".join(heading),
+        title={"text": "   ".join(heading)},
         xaxis={
-            "title_text": f"When it happened, by {step} ({plotly_text(zone)})",
+            "title": {"text": f"When it happened, by {step} ({plotly_text(zone)})"},
             "ticklabelmode": "period",  # a day's name stands under its bar
             **DATES,
         },
-        yaxis={"title_text": "Records", "rangemode": "tozero", **whole_numbers(max(frame["records"], default=0))},
+        yaxis={"title": {"text": "Records"}, "rangemode": "tozero", **whole_numbers(max(frame["records"], default=0))},
     )
     if scale is None and len(frame):
         figure.update_xaxes(range=_wide_enough(frame, step))
     elif scale is not None:
         figure.update_xaxes(range=[scale.start, scale.end])
         figure.update_yaxes(range=[0, scale.records * 1.05])
-    return figure
+    return figure.figure()
 
 
 def _wide_enough(frame: pd.DataFrame, step: str) -> list[datetime] | None:
@@ -212,7 +212,7 @@ def ranking(
     colours = palette(dark=dark)
     places = list(range(len(rows)))
     labels = [plotly_text(label, 26) for label, _, _ in rows]
-    figure = _figure(dark=dark, height=height or 62 + 24 * max(len(rows), 1))
+    figure = drawing(dark=dark, height=height or 62 + 24 * max(len(rows), 1))
     figure.add_bar(
         orientation="h",
         x=[count for _, count, _ in rows],
@@ -228,16 +228,16 @@ def ranking(
     )
     top = max((count for _, count, _ in rows), default=1)
     figure.update_layout(
-        title_text=plotly_text(title, 120),
+        title={"text": plotly_text(title, 120)},
         bargap=0.3,
         margin={"b": 6, "r": 16},
         xaxis={"visible": False, "range": [0, top * 1.22]},  # the number says it; room for the longest beside its bar
         yaxis={
             "tickvals": places, "ticktext": labels, "range": [max(len(rows), 1) - 0.5, -0.5],
-            "showgrid": False, "ticks": "", "tickfont": {"color": colours.text}, "title_text": None,
+            "showgrid": False, "ticks": "", "tickfont": {"color": colours.text},
         },
     )  # fmt: skip
-    return figure
+    return figure.figure()
 
 
 class Act(NamedTuple):
@@ -260,7 +260,7 @@ def timeline(
     """Acts in time, a lane for each action; what is marked is ringed. customdata is the position."""
     colours = palette(dark=dark)
     lanes = list(dict.fromkeys(act.lane or act.action for act in acts))
-    figure = _figure(dark=dark, height=120 + 26 * max(len(lanes), 1))
+    figure = drawing(dark=dark, height=120 + 26 * max(len(lanes), 1))
     heading = [f"{len(acts):,} {what}"]
     for kind in (PERSON, MACHINE):
         mine = [act for act in acts if act.kind == kind]
@@ -288,14 +288,14 @@ def timeline(
     if any(act.marked for act in acts):
         heading.append("◆ needs a look")
     figure.update_layout(
-        title_text="   ".join(heading),
-        xaxis={"title_text": f"When it happened ({plotly_text(zone)})", **DATES},
+        title={"text": "   ".join(heading)},
+        xaxis={"title": {"text": f"When it happened ({plotly_text(zone)})"}, **DATES},
         yaxis={
             "tickvals": list(range(len(lanes))), "ticktext": [plotly_text(lane, 26) for lane in lanes],
-            "range": [len(lanes) - 0.5, -0.5], "title_text": None, "tickfont": {"color": colours.text},
+            "range": [len(lanes) - 0.5, -0.5], "tickfont": {"color": colours.text},
         },
     )  # fmt: skip
-    return figure
+    return figure.figure()
 
 
 def _act_words(act: Act) -> str:
@@ -308,13 +308,13 @@ def _act_words(act: Act) -> str:
     return "<br>".join(lines + ([plotly_text(act.marked, 120)] if act.marked else []))
 
 
-def _figure(*, dark: bool, height: int) -> go.Figure:
-    return go.Figure(layout={"template": template(dark=dark), "height": height})
+def drawing(*, dark: bool, height: int) -> Drawing:
+    """A figure to be, in the look that all figures share."""
+    return Drawing(template=template(dark=dark), height=height)
 
 
-@cache  # Plotly takes longer to check it than to draw by it; figures take copies
-def template(*, dark: bool) -> go.layout.Template:
-    """The look that all figures share."""
+def template(*, dark: bool) -> dict[str, Any]:
+    """The look that all figures share, as Plotly's template."""
     colours = palette(dark=dark)
     axis = {
         "automargin": True,
@@ -325,8 +325,8 @@ def template(*, dark: bool) -> go.layout.Template:
         "title": {"font": {"color": colours.muted, "size": 12}, "standoff": 6},
         "zeroline": False,
     }
-    return go.layout.Template(
-        layout={
+    return {
+        "layout": {
             "font": {"family": _FONT, "size": 13, "color": colours.text},
             "title": {"font": {"size": 14}, "x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container",
                       "yanchor": "top", "pad": {"t": 8}},
@@ -339,4 +339,4 @@ def template(*, dark: bool) -> go.layout.Template:
             "xaxis": {**axis, "showgrid": False},
             "yaxis": {**axis, "tickformat": ",d"},
         }
-    )  # fmt: skip
+    }  # fmt: skip

@@ -6,6 +6,7 @@ another record. Verdicts are never kept.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -32,8 +33,9 @@ def ask(
     place = context.copy.engine.url.render_as_string(hide_password=True)
     newest = context.standing.state.last_hash.hex()  # tells two databases apart, too
     name = f"{question.__module__}.{question.__qualname__}"
+    given = pickle.dumps((args, kwargs))  # Streamlit would look at them piece by piece, which takes a page far longer
     try:
-        return cast(Answer, _ask(context, question, place, context.organization.id, newest, name, args, kwargs))
+        return cast(Answer, _ask(context, question, args, kwargs, place, context.organization.id, newest, name, given))
     except CopyFailed:
         if context.copy.renew():  # the file is damaged: another one is begun
             st.rerun()
@@ -42,6 +44,7 @@ def ask(
 
 @st.cache_data(max_entries=300, ttl=600, show_spinner=False)
 def _ask(
-    _context: Context, _question: Any, place: str, organization_id: str, newest: str, name: str, args: Any, kwargs: Any
-) -> Any:
-    return _question(Questions(_context.copy, _context.scope), *args, **kwargs)
+    _context: Context, _question: Any, _args: Any, _kwargs: Any,
+    place: str, organization_id: str, newest: str, name: str, given: bytes,
+) -> Any:  # fmt: skip
+    return _question(Questions(_context.copy, _context.scope), *_args, **_kwargs)

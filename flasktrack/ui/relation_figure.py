@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from flasktrack.ui.figures import palette, plotly_text, template
+from flasktrack.ui.figures import drawing, palette, plotly_text
 
 _LETTERS = 50
 _ROW = 23  # pixels
@@ -33,7 +33,7 @@ def relations(
     """The graph. `numbers` are how many entities there are on the left and on the right, drawn or not."""
     colours = palette(dark=dark)
     rows = max(len(to), len(from_), 2)
-    figure = go.Figure(layout={"template": template(dark=dark), "height": 74 + _ROW * rows})
+    figure = drawing(dark=dark, height=74 + _ROW * rows)
     heads = []
     centre = (rows - 1) / 2
     for nodes, x in ((to, -1.0), (from_, 1.0)):
@@ -68,7 +68,9 @@ def relations(
         marker={"color": colours.high, "size": 16},
     )  # fmt: skip
     figure.update_layout(
-        title_text=f"It relates to {numbers[0]:,}; {numbers[1]:,} {'relates' if numbers[1] == 1 else 'relate'} to it",
+        title={
+            "text": f"It relates to {numbers[0]:,}; {numbers[1]:,} {'relates' if numbers[1] == 1 else 'relate'} to it"
+        },
         annotations=[
             *(arrow | {"arrowcolor": colours.muted} for arrow in heads),
             {
@@ -84,7 +86,7 @@ def relations(
         xaxis={"visible": False, "range": [-2.5, 2.5]},
         yaxis={"visible": False, "range": [rows - 0.4, -1.1]},
     )
-    return figure
+    return figure.figure()
 
 
 def _arrow(x: float, y: float, to_x: float, to_y: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime
+from json import loads
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -12,13 +13,15 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plotly.io import to_json
 
 from flasktrack.core.finding import Finding
 from flasktrack.insight.week_hours import read_week_hours
 from flasktrack.store.verifications import Verification
 from flasktrack.ui.cells import matrix, week
 from flasktrack.ui.coverage import coverage
-from flasktrack.ui.figures import DARK, LIGHT, Act, over_time, palette, plotly_text, ranking, timeline
+from flasktrack.ui.figures import DARK, LIGHT, Act, common_scale, over_time, palette, plotly_text, ranking, timeline
+from flasktrack.ui.relation_figure import Node, relations
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HTML = "<b>bold</b> <a href='https://example.org'>x</a> & <script>"
@@ -191,6 +194,24 @@ def figures_of(text: str, *, dark: bool) -> list[go.Figure]:
         matrix([(text, text, 3, text)], text, text, text, dark=dark),
         coverage(verification(5, *found), 5, found, dark=dark),
     ]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_figure_is_one_that_plotly_takes(dark: bool) -> None:
+    """They are put together without its checks (`ui.drawing`)."""
+    made = frame(("2026-11-02T00:00:00Z", "person", 3), ("2026-11-03T00:00:00Z", "machine", 5))
+    several = [
+        *figures_of("text", dark=dark),
+        over_time(made, "day", "Europe/Berlin", dark=dark, scale=common_scale([made], "day")),
+        ranking([("a", 3, "a"), ("b", 2, None)], "Two", dark=dark, kinds=["person", "machine"]),
+        relations("S-1", [Node("B-1", "batch", ("entity", "batch:B-1"))], [], (1, 0), dark=dark),
+        week(pd.DataFrame([(9, 5)], columns=["week_hour", "records"]), "UTC", [read_week_hours("mon-fri:8-18", BERLIN)],
+             dark=dark),
+    ]  # fmt: skip
+    for figure in several:
+        said = figure.to_dict()
+        checked = go.Figure(said)  # raises ValueError for a name or value that is none
+        assert loads(to_json(checked))["data"] == loads(to_json(said, validate=False))["data"]
 
 
 @pytest.mark.parametrize("dark", [False, True])
