@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -48,6 +48,9 @@ _CHANNELS = {
 }
 """Through what, for whom and to what avail somebody acted: fields of a filter, and titles."""
 
+Actor = pd.Series | Mapping[Any, Any]
+"""A row of `Questions.actors`."""
+
 
 def draw_profile(context: Context, chosen: RecordFilter, actor: pd.Series) -> None:
     """Draw one actor, whose row of `Questions.actors` is given, and who is the only one that the filter selects."""
@@ -90,18 +93,18 @@ def draw_side_by_side(context: Context, chosen: RecordFilter, actors: Sequence[p
     _channels_side_by_side(context, alone)
 
 
-def actor_name(actor: pd.Series) -> str | None:
+def actor_name(actor: Actor) -> str | None:
     """An actor as a filter takes it; None where an altered record holds no text there."""
     return pair(actor["actor_type"], actor["actor_id"])
 
 
-def actor_title(actor: pd.Series) -> str:
+def actor_title(actor: Actor) -> str:
     """The actor's name, or else id, no longer than a line."""
     title = display(actor["actor_name"] or actor["actor_id"])
     return title if len(title) <= _MOST_LETTERS else f"{title[: _MOST_LETTERS - 1]}…"
 
 
-def actor_kind(actor: pd.Series) -> str:
+def actor_kind(actor: Actor) -> str:
     """`Person`, `API key` and so on."""
     return display(ACTOR_TYPE_WORDS.get(actor["actor_type"], actor["actor_type"]))
 

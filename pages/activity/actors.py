@@ -68,7 +68,7 @@ def _compare(chosen: RecordFilter, actor: pd.Series, everybody: pd.DataFrame) ->
     """Choose another actor to stand beside this one."""
     titles = {
         name: f"{actor_title(other)} ({actor_kind(other)}, {count(int(other['records']), 'record')})"
-        for _, other in everybody.head(_MOST).iterrows()
+        for other in everybody.head(_MOST).to_dict("records")
         if (name := actor_name(other)) is not None and name != actor_name(actor)
     }
     key = f"compare_{hash(chosen)}"
@@ -140,7 +140,7 @@ def _named(found: pd.DataFrame, words: str) -> pd.Series[bool]:
         " ".join(
             map(display, (actor["actor_name"], actor["actor_id"], actor["actor_role"], actor_kind(actor)))
         ).casefold()
-        for _, actor in found.iterrows()
+        for actor in found.to_dict("records")
     ]
     wanted = words.casefold().split()
     return pd.Series([all(word in text for word in wanted) for text in texts], index=found.index)
@@ -149,10 +149,11 @@ def _named(found: pd.DataFrame, words: str) -> pd.Series[bool]:
 def _table(context: Context, chosen: RecordFilter, words: str, listed: pd.DataFrame) -> None:
     """Actors, the busiest first; a click narrows the page to one."""
     zone = context.zone.key
+    actors = listed.to_dict("records")
     shown = pd.DataFrame(
         {
-            "actor": [actor_title(actor) for _, actor in listed.iterrows()],
-            "type": [actor_kind(actor) for _, actor in listed.iterrows()],
+            "actor": [actor_title(actor) for actor in actors],
+            "type": [actor_kind(actor) for actor in actors],
             "role": listed["actor_role"].map(display),
             "records": listed["records"],
             "trend": _trends(context, chosen, listed),
@@ -191,7 +192,7 @@ def _table(context: Context, chosen: RecordFilter, words: str, listed: pd.DataFr
 def _trends(context: Context, chosen: RecordFilter, listed: pd.DataFrame) -> list[list[int]]:
     """For each actor, how their records are spread over the time in which anybody listed acted."""
     first, last = moment_of(listed["first_occurred"].min()), moment_of(listed["last_occurred"].max())
-    names = [actor_name(actor) for _, actor in listed.iterrows()]
+    names = [actor_name(actor) for actor in listed.to_dict("records")]
     if first is None or last is None:
         return [[] for _ in names]
     found = ask(context, trends, chosen, tuple(name for name in names if name is not None), first, last)
