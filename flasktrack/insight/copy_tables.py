@@ -50,7 +50,7 @@ from sqlalchemy import (
 
 from flasktrack.core.record import check_organization_id
 
-VERSION = 4
+VERSION = 5
 """To be raised with every change of these tables, or of what is put into them: a copy of another version is rebuilt."""
 
 UNRELIABLE = 0
@@ -98,30 +98,27 @@ related = Table(
 
 
 class Sums(NamedTuple):
-    """A table of sums by the columns of `key`, and one of the same columns for those that are being added."""
+    """A table of sums by the columns of `key`."""
 
     key: tuple[str, ...]
     table: Table
-    added: Table
 
 
 def _sums(name: str, *key: str) -> Sums:
-    def made(prefix: str) -> Table:
-        return Table(
-            f"{prefix}_{name}",
-            metadata,
-            Column("organization_id", Text, nullable=False),
-            *(Column(column, BigInteger if column == "quarter" else Text) for column in key),
-            Column("found_by", BigInteger, nullable=False),  # what finds a key among millions: see `insight.sums`
-            Column("records", BigInteger, nullable=False),
-            Column("marked", BigInteger, nullable=False),  # so many of them failed
-            Column("oldest", BigInteger, nullable=False),  # the lowest position
-            Column("newest", BigInteger, nullable=False),  # the highest one
-            Column("first_occurred", DateTime),
-            Column("last_occurred", DateTime),
-        )
-
-    return Sums(key, made("copied"), made("added"))
+    table = Table(
+        f"copied_{name}",
+        metadata,
+        Column("organization_id", Text, nullable=False),
+        *(Column(column, BigInteger if column == "quarter" else Text) for column in key),
+        Column("found_by", BigInteger, nullable=False),  # what finds a key among millions: see `insight.sums`
+        Column("records", BigInteger, nullable=False),
+        Column("marked", BigInteger, nullable=False),  # so many of them failed
+        Column("oldest", BigInteger, nullable=False),  # the lowest position
+        Column("newest", BigInteger, nullable=False),  # the highest one
+        Column("first_occurred", DateTime),
+        Column("last_occurred", DateTime),
+    )
+    return Sums(key, table)
 
 
 by_actor = _sums("by_actor", "actor_type", "actor_id", "action", "entity_type", "outcome")

@@ -1,12 +1,12 @@
-"""Inserting many rows into the copy at once, as each engine takes them quickest."""
+"""Many rows into the copy and out of it at once, as each engine takes and gives them quickest."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Executable, Table, insert
 
 _TYPES = {"TEXT": pa.string(), "BIGINT": pa.int64(), "DATETIME": pa.timestamp("us")}
 
@@ -16,11 +16,18 @@ def arrow_schema(table: Table) -> pa.Schema:
     return pa.schema([(column.name, _TYPES[str(column.type)]) for column in table.columns])
 
 
-def as_arrow(table: Table, rows: Sequence[Sequence[Any]]) -> pa.Table:
-    """Rows that hold the table's columns, in their order."""
+def fetch_rows(connection: Connection, table: Table, statement: Executable) -> pa.Table:
+    """The answer to a statement that gives the table's columns, in their order."""
+    result = connection.execute(statement)
     schema = arrow_schema(table)
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    return pa.table([pa.array(values, type_) for values, type_ in zip(columns, schema.types, strict=True)], schema)
+    if connection.dialect.name == "duckdb":
+        found = cast(Any, result.cursor).fetchnumpy().values()
+        columns: list[tuple[Any, Any]] = [(np.ma.getdata(values), np.ma.getmaskarray(values)) for values in found]
+    else:
+        rows = result.all()
+        columns = [(values, None) for values in zip(*rows, strict=True)] or [((), None)] * len(schema)
+    arrays = [pa.array(values, type_, mask) for (values, mask), type_ in zip(columns, schema.types, strict=True)]
+    return pa.table(arrays, schema=schema)
 
 
 def insert_rows(connection: Connection, table: Table, rows: pa.Table) -> None:

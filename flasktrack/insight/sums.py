@@ -11,17 +11,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, FromClause, Select, case, delete, func, insert, select
+import pyarrow as pa
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from flasktrack.insight.copy_tables import SUMS, Sums, copied, record
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.inserting import as_arrow, insert_rows
+from flasktrack.insight.inserting import fetch_rows, insert_rows
 from flasktrack.insight.quarter_hours import quarter_hour
 
-_STORED = ("records", "marked", "oldest", "newest", "first_occurred", "last_occurred")
+_TOGETHER = {
+    "records": "sum", "marked": "sum", "oldest": "min", "newest": "max",
+    "first_occurred": "min", "last_occurred": "max",
+}  # fmt: skip
+"""How sums of the same key are put together."""
+_STORED = tuple(_TOGETHER)
 _OUTCOMES = {"denied": ("denied",), "failed": ("failure",), "not_successful": ("denied", "failure")}
 
 
@@ -65,23 +84,20 @@ def grouped(organization_id: str, chosen: RecordFilter, key: Sequence[str], *num
 
 def add(connection: Connection, organization_id: str, first: int, last: int) -> None:
     """Add the records from `first` to `last`, which were just taken in, to the sums."""
-    for key, table, added in SUMS:
-        names = table.columns.keys()
-        fresh = _summed(organization_id, key, record.c.seq.between(first, last))
-        connection.execute(insert(added).from_select(names, fresh))
-        mine, new = table.c.organization_id == organization_id, added.c.organization_id == organization_id
-        known = table.c.found_by.in_(select(added.c.found_by).where(new))
-        taken = connection.execute(delete(table).where(mine, known).returning(*table.c)).all()
-        insert_rows(connection, added, as_arrow(added, taken))
-        columns = [added.c[name] for name in ("organization_id", *key, "found_by")]
-        together = select(*columns, *(_added(added, number) for number in _STORED))
-        connection.execute(insert(table).from_select(names, together.where(new).group_by(*columns)))
-        connection.execute(delete(added).where(new))
+    for key, table in SUMS:
+        fresh = fetch_rows(connection, table, _summed(organization_id, key, record.c.seq.between(first, last)))
+        given = func.unnest(literal(fresh["found_by"].unique().to_pylist(), ARRAY(BigInteger)))
+        known = table.c.organization_id == organization_id, table.c.found_by.in_(select(given))
+        taken = fetch_rows(connection, table, delete(table).where(*known).returning(*table.c))
+        columns = ["organization_id", *key, "found_by"]
+        together = pa.concat_tables([fresh, taken]).group_by(columns).aggregate(list(_TOGETHER.items()))
+        named = together.select([*columns, *(f"{number}_{how}" for number, how in _TOGETHER.items())])
+        insert_rows(connection, table, named.rename_columns(table.columns.keys()))
 
 
 def renew(connection: Connection, organization_id: str) -> None:
     """Make the sums anew: records that they counted were read again."""
-    for key, table, _ in SUMS:
+    for key, table in SUMS:
         connection.execute(delete(table).where(table.c.organization_id == organization_id))
         connection.execute(insert(table).from_select(table.columns.keys(), _summed(organization_id, key)))
 
@@ -126,6 +142,5 @@ def _added(sums: FromClause, number: str, *, alone: bool = False) -> ColumnEleme
     if number in _OUTCOMES:
         counted = case((column.outcome.in_(_OUTCOMES[number]), column.records), else_=0)
         return counted.label(number) if alone else func.sum(counted)
-    if number in ("oldest", "first_occurred"):
-        return func.min(column[number])
-    return (func.max if number in ("newest", "last_occurred") else func.sum)(column[number])
+    put_together: ColumnElement[Any] = getattr(func, _TOGETHER[number])(column[number])
+    return put_together

@@ -59,7 +59,7 @@ def failed(copy: Copy) -> dict[int, str]:
 def check_sums(copy: Copy, organization_id: str = LAB) -> None:
     """The sums are what counting the records gives."""
     with copy.engine.connect() as connection:
-        for key, table, added in SUMS:
+        for key, table in SUMS:
             columns = [quarter_hour(record.c.occurred_at) if name == "quarter" else record.c[name] for name in key]
             numbers = (func.count(), func.count(record.c.failed), func.min(record.c.seq), func.max(record.c.seq))
             span = (func.min(record.c.occurred_at), func.max(record.c.occurred_at))
@@ -67,7 +67,6 @@ def check_sums(copy: Copy, organization_id: str = LAB) -> None:
             stored = [column for column in table.c if column.name not in ("organization_id", "found_by")]
             summed = connection.execute(select(*stored).where(table.c.organization_id == organization_id))
             assert sorted(map(repr, summed)) == sorted(map(repr, counted))
-            assert connection.execute(select(func.count()).select_from(added)).scalar_one() == 0
 
 
 def found_by_readers(engine: Engine, organization_id: str) -> set[int]:
