@@ -6,7 +6,6 @@ takes longer.
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from flasktrack.verify.compiled.cells import (
     Numbers,
     Unreadable,
 )
+from flasktrack.verify.compiled.snapshot import DONE, ROW, TYPE_BLOB, TYPE_INTEGER, TYPE_NULL, TYPE_TEXT, Snapshot
 from flasktrack.verify.compiled.symbols import (
     compiled,
     memcpy,
@@ -34,14 +34,7 @@ from flasktrack.verify.compiled.symbols import (
     sqlite3_column_int64,
     sqlite3_column_type,
     sqlite3_step,
-    sqlite_library,
 )
-
-_OK, _ROW, _DONE = 0, 100, 101
-_INTEGER, _TEXT, _BLOB, _NULL = 1, 3, 4, 5
-_READ_ONLY, _NO_MUTEX = 0x1, 0x8000
-"""One thread at a time uses the connection, so its library need not lock it at each call."""
-_BUSY_MILLISECONDS = 30_000
 
 # Where a statement stands: before a row that is to be read, at one that was not taken yet, or behind the last one.
 _BEFORE_ROW, _AT_ROW, _ENDED, _FAILED = range(4)
@@ -52,19 +45,9 @@ class SqliteRows:
 
     def __init__(self, file: Path, records: str, sections: str, links: str) -> None:
         """Begin to read what three SELECT statements give, each in order of seq. Raises Unreadable."""
-        library = sqlite_library()
-        if library is None:
-            raise Unreadable
-        self._library = library
-        self._connection = ctypes.c_void_p()
-        self._statements: list[ctypes.c_void_p] = []
+        self._snapshot = Snapshot(file)
         try:
-            name = str(file.resolve()).encode()
-            flags = _READ_ONLY | _NO_MUTEX
-            self._check(library.sqlite3_open_v2(name, ctypes.byref(self._connection), flags, None))
-            self._check(library.sqlite3_busy_timeout(self._connection, _BUSY_MILLISECONDS))
-            self._check(library.sqlite3_exec(self._connection, b"BEGIN", None, None, None))
-            self._records, self._sections, self._links = map(self._prepare, (records, sections, links))
+            self._records, self._sections, self._links = map(self._snapshot.prepare, (records, sections, links))
         except Unreadable:
             self.close()
             raise
@@ -83,23 +66,7 @@ class SqliteRows:
 
     def close(self) -> None:
         """End the transaction, and let go of the file."""
-        for statement in self._statements:
-            self._library.sqlite3_finalize(statement)
-        self._statements = []
-        self._library.sqlite3_close(self._connection)
-        self._connection = ctypes.c_void_p()
-
-    def _prepare(self, sql: str) -> int:
-        statement = ctypes.c_void_p()
-        prepared = self._library.sqlite3_prepare_v2(self._connection, sql.encode(), -1, ctypes.byref(statement), None)
-        self._check(prepared)
-        self._statements.append(statement)
-        assert statement.value is not None  # noqa: S101 (the statements are ours, and not empty)
-        return statement.value
-
-    def _check(self, status: int) -> None:
-        if status != _OK:
-            raise Unreadable
+        self._snapshot.close()
 
 
 @compiled
@@ -141,7 +108,7 @@ def _take_sections(
             return -2
         if state == _ENDED:
             break
-        number = sqlite3_column_type(sections, 0) == _INTEGER
+        number = sqlite3_column_type(sections, 0) == TYPE_INTEGER
         at = sqlite3_column_int64(sections, 0)
         if number and at == seq:
             # The row is gone over once the next record has a higher position.
@@ -177,7 +144,7 @@ def _advance(statement: int, states: Numbers, which: int) -> int:
     """Go on to a row that was not taken yet."""
     if states[which] == _BEFORE_ROW:
         status = sqlite3_step(statement)
-        states[which] = _AT_ROW if status == _ROW else _ENDED if status == _DONE else _FAILED
+        states[which] = _AT_ROW if status == ROW else _ENDED if status == DONE else _FAILED
     return int(states[which])
 
 
@@ -189,20 +156,20 @@ def _take(
     does not suffice."""
     for column in range(columns):
         type_ = sqlite3_column_type(statement, first + column)
-        if type_ == _INTEGER:
+        if type_ == TYPE_INTEGER:
             cells[row, to + column, 0] = NUMBER
             cells[row, to + column, 1] = sqlite3_column_int64(statement, first + column)
-        elif type_ in (_TEXT, _BLOB):
+        elif type_ in (TYPE_TEXT, TYPE_BLOB):
             start = sqlite3_column_blob(statement, first + column)
             length = sqlite3_column_bytes(statement, first + column)
             if length < 0 or used + length > len(arena) or (length > 0 and start == 0):
                 return -1
             if length > 0:
                 memcpy(address + used, start, length)
-            cells[row, to + column, 0] = TEXT if type_ == _TEXT else BINARY
+            cells[row, to + column, 0] = TEXT if type_ == TYPE_TEXT else BINARY
             cells[row, to + column, 1] = used
             cells[row, to + column, 2] = length
             used += length
         else:
-            cells[row, to + column, 0] = NULL if type_ == _NULL else OTHER
+            cells[row, to + column, 0] = NULL if type_ == TYPE_NULL else OTHER
     return used
