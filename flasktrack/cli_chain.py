@@ -79,6 +79,7 @@ def trust_from(settings: Settings) -> Trust:
 
 def _verify(options: argparse.Namespace) -> int:
     from flasktrack.store.verifications import VERIFIED
+    from flasktrack.verify.compiled import open_indexes
     from flasktrack.verify.runner import verify_organization
 
     if options.every:
@@ -92,7 +93,7 @@ def _verify(options: argparse.Namespace) -> int:
         anchored = trust.anchors.organizations() if trust.anchors is not None else []
         chains = [options.organization] if options.organization else sorted({*list_chains(engine), *anchored})
         whole = between is None and not options.incremental  # then indexes are read, once for all organizations
-        check = IndexCheck(engine) if whole and chains else nullcontext(None)
+        check = IndexCheck(engine, open_indexes) if whole and chains else nullcontext(None)
         with _workers(options, engine, chains) as workers, check as indexes:
             for chain in chains:
                 try:

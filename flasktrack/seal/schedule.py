@@ -27,6 +27,7 @@ from flasktrack.seal.sealing import seal
 from flasktrack.store.inspection import IndexCheck
 from flasktrack.store.organizations import list_chains
 from flasktrack.store.verifications import VERIFIED
+from flasktrack.verify.compiled import open_indexes
 from flasktrack.verify.runner import Trust, verify_organization
 
 BY = "automation:schedule"
@@ -49,7 +50,7 @@ def run_schedule(
     """
     for _ in rounds(every, stop or threading.Event()):
         chains = _chains(engine, trust, report)
-        with IndexCheck(engine) if chains else nullcontext(None) as indexes:
+        with IndexCheck(engine, open_indexes) if chains else nullcontext(None) as indexes:
             done = [_round(engine, chain, trust, seals, report, indexes) for chain in chains]
         if health is not None:
             write_health(health, every, done)

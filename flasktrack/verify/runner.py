@@ -29,6 +29,7 @@ from flasktrack.trust.anchors import Anchor, Anchors
 from flasktrack.trust.checkpoints import list_checkpoints
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify.chain import Problem
+from flasktrack.verify.compiled import open_indexes
 from flasktrack.verify.continuity import Tape
 from flasktrack.verify.keeping import keep_verification
 from flasktrack.verify.order import restore_order
@@ -136,7 +137,7 @@ def verify_with_root(
         get_organization(engine, organization_id)  # raises, and says which ones there are
     started_at, start = utc_now(), time.monotonic()
     own = indexes is None and between is None and not incremental
-    with IndexCheck(engine) if own else nullcontext(indexes) as check, engine.connect() as connection:
+    with IndexCheck(engine, open_indexes) if own else nullcontext(indexes) as check, engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         remarks = inspect_tables(connection)

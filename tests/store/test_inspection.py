@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -277,9 +278,8 @@ ENTITY_INDEX = (
 )
 
 
-def test_a_partial_index_behind_the_definition_of_a_whole_one_is_found_in_sqlite(sqlite_engine: Engine) -> None:
-    organizations(sqlite_engine)
-    record(sqlite_engine, *(event(number) for number in range(1, 6)))
+def leave_out_the_third(sqlite_engine: Engine) -> None:
+    """Make the index of entities one without the third record, behind the definition of a whole one."""
     with writing(sqlite_engine) as connection:
         connection.exec_driver_sql("DROP INDEX ix_audit_record_entity")
         connection.exec_driver_sql(f"{ENTITY_INDEX} WHERE seq <> 3")
@@ -289,6 +289,12 @@ def test_a_partial_index_behind_the_definition_of_a_whole_one_is_found_in_sqlite
         )
         connection.exec_driver_sql("PRAGMA writable_schema = RESET")
     sqlite_engine.dispose()
+
+
+def test_a_partial_index_behind_the_definition_of_a_whole_one_is_found_in_sqlite(sqlite_engine: Engine) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, *(event(number) for number in range(1, 6)))
+    leave_out_the_third(sqlite_engine)
     hidden = text(
         "SELECT seq FROM audit_record WHERE organization_id = :id AND entity_type = 'sample' AND entity_id = 'S-100'"
     )
@@ -325,6 +331,63 @@ def test_an_index_check_that_nobody_waits_for_is_given_up(lab: Engine) -> None:
         pass
     with IndexCheck(lab) as indexes:
         assert indexes.sentences() == []
+
+
+class Quick:
+    """A quick check that gives this answer; none for one that gives it when it is interrupted."""
+
+    def __init__(self, answer: bool | None) -> None:
+        self.answer = answer
+        self.interrupted = threading.Event()
+        self.closed = False
+
+    def are_sound(self) -> bool:
+        return self.interrupted.wait() if self.answer is None else self.answer
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def said_by_sqlite(engine: Engine, quick: Quick | None) -> list[str]:
+    with IndexCheck(engine, lambda _: quick) as indexes:
+        return indexes.sentences()
+
+
+def test_sqlites_own_check_is_asked_where_a_quick_one_is_not_content(sqlite_engine: Engine) -> None:
+    organizations(sqlite_engine)
+    record(sqlite_engine, *(event(number) for number in range(1, 6)))
+    for quick in (Quick(True), Quick(False), None):
+        assert said_by_sqlite(sqlite_engine, quick) == []
+        assert quick is None or quick.closed
+    leave_out_the_third(sqlite_engine)
+    assert said_by_sqlite(sqlite_engine, Quick(True)) == []
+    for quick in (Quick(False), None):
+        assert len(said_by_sqlite(sqlite_engine, quick)) == 1
+
+
+def test_a_quick_check_that_nobody_waits_for_is_given_up(sqlite_engine: Engine) -> None:
+    quick = Quick(None)
+    with IndexCheck(sqlite_engine, lambda _: quick):
+        pass
+    assert quick.closed
+
+
+@pytest.mark.parametrize(("values", "remarks"), [(99, 0), (100, 1)])
+def test_values_of_other_types_do_not_hide_a_damaged_index(sqlite_engine: Engine, values: int, remarks: int) -> None:
+    """A value of another type is the hashes' matter; but a hundred of them, and SQLite says nothing more."""
+    with writing(sqlite_engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE theirs (n)")
+        connection.exec_driver_sql("INSERT INTO theirs VALUES ('5')" + ", ('5')" * (values - 1))
+        connection.exec_driver_sql("PRAGMA writable_schema = ON")
+        connection.exec_driver_sql(
+            "UPDATE sqlite_master SET sql = 'CREATE TABLE theirs (n INTEGER)' WHERE name = 'theirs'"
+        )
+        connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+    sqlite_engine.dispose()
+    assert len(said_by_sqlite(sqlite_engine, None)) == remarks
 
 
 def test_a_postgresql_user_who_may_only_read_can_look(postgresql_engine: Engine) -> None:

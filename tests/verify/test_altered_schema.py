@@ -14,6 +14,7 @@ from flasktrack.seal.sealing import seal
 from flasktrack.store.engine import writing
 from flasktrack.store.verifications import latest_verification
 from flasktrack.trust.keyring import Keyring
+from flasktrack.verify import compiled
 from flasktrack.verify.runner import Trust, verify_organization
 from tests.verify.chains import make_chain, said
 
@@ -72,8 +73,12 @@ def test_a_table_that_was_taken_away_does_not_take_the_verdict_with_it(engine: E
     assert latest_verification(engine, lab) == done
 
 
-def test_an_index_that_leaves_rows_out_is_found_by_a_full_verification(sqlite_engine: Engine, lab: str) -> None:
+@pytest.mark.parametrize("worth_loading", [0, 25_000])
+def test_an_index_that_leaves_rows_out_is_found_by_a_full_verification(
+    sqlite_engine: Engine, lab: str, monkeypatch: pytest.MonkeyPatch, worth_loading: int
+) -> None:
     """The table of related entities is read by position when it is verified, and by entity on a page."""
+    monkeypatch.setattr(compiled, "WORTH_LOADING", worth_loading)
     make_chain(sqlite_engine, lab, 8)
     run(
         sqlite_engine,

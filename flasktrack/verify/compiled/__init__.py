@@ -8,6 +8,11 @@ headers and hashes them, without making a Python object of any value.
     sound       is every record of a block in order, by every rule that `verify.chain` has?
     blocks      all of it as one: the next block that is sound
 
+    snapshot    an SQLite database at one moment
+    siphash     a hash that nobody foresees
+    entries     which rows a table or an index has, in order
+    indexes     does every index hold what its table holds?
+
 A block that is not sound throughout, down to a byte, is left to the rules in `verify.chain`, which read it anew and
 know what to call it. So nothing here accuses anybody: what it must never do is pass a block that the rules would not.
 Where a library can't be reached, those rules read everything.
@@ -21,6 +26,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from flasktrack.errors import FlaskTrackError
+from flasktrack.store.engine import sqlite_file
+from flasktrack.store.organizations import chain_sizes
 from flasktrack.trust import tree
 from flasktrack.verify.compiled.cells import Unreadable
 from flasktrack.verify.continuity import current_seed
@@ -28,6 +39,7 @@ from flasktrack.verify.continuity import current_seed
 if TYPE_CHECKING:
     from flasktrack.verify.compiled.blocks import Blocks
     from flasktrack.verify.compiled.columns import ColumnBlocks
+    from flasktrack.verify.compiled.indexes import Indexes
     from flasktrack.verify.rows import Streams
 
 WORTH_LOADING = 25_000
@@ -58,8 +70,29 @@ def open_columns(streams: Streams) -> ColumnBlocks | None:
         return None
 
 
+def open_indexes(engine: Engine) -> Indexes | None:
+    """A quick check for `IndexCheck`; None where there are few records, or compiled code can't read the database."""
+    file = sqlite_file(engine)
+    if file is None or not (is_loaded() or _holds_many(engine)):
+        return None
+    from flasktrack.verify.compiled.indexes import Indexes
+
+    try:
+        return Indexes(file)
+    except Unreadable:
+        return None
+
+
 def _is_worth_it(streams: Streams) -> bool:
     return is_loaded() or streams.last - streams.first >= WORTH_LOADING
+
+
+def _holds_many(engine: Engine) -> bool:
+    # Either check finds the same: whoever altered the sizes gains nothing by it.
+    try:
+        return sum(chain_sizes(engine).values()) >= WORTH_LOADING
+    except (FlaskTrackError, SQLAlchemyError):  # the other check says what is wrong
+        return False
 
 
 def is_loaded() -> bool:

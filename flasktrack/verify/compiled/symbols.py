@@ -20,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _CRYPTO = ("SHA256_Init", "SHA256_Update", "SHA256_Final")
 _SQLITE = (
     "sqlite3_step", "sqlite3_column_type", "sqlite3_column_int64", "sqlite3_column_blob", "sqlite3_column_bytes",
+    "sqlite3_column_value", "sqlite3_value_type", "sqlite3_value_int64", "sqlite3_value_blob", "sqlite3_value_bytes",
 )  # fmt: skip
 _POSTGRESQL = ("PQgetvalue", "PQgetlength", "PQgetisnull")
 
@@ -39,6 +40,12 @@ sqlite3_column_type = _external("sqlite3_column_type", _int, _pointer, _int)
 sqlite3_column_int64 = _external("sqlite3_column_int64", _long, _pointer, _int)
 sqlite3_column_blob = _external("sqlite3_column_blob", _pointer, _pointer, _int)
 sqlite3_column_bytes = _external("sqlite3_column_bytes", _int, _pointer, _int)
+# Quicker, where one thread alone has the connection.
+sqlite3_column_value = _external("sqlite3_column_value", _pointer, _pointer, _int)
+sqlite3_value_type = _external("sqlite3_value_type", _int, _pointer)
+sqlite3_value_int64 = _external("sqlite3_value_int64", _long, _pointer)
+sqlite3_value_blob = _external("sqlite3_value_blob", _pointer, _pointer)
+sqlite3_value_bytes = _external("sqlite3_value_bytes", _int, _pointer)
 
 pq_getvalue = _external("PQgetvalue", _pointer, _pointer, _int, _int)
 pq_getlength = _external("PQgetlength", _int, _pointer, _int, _int)
