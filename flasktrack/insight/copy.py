@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -116,13 +117,14 @@ class Copy:
                     self._take_in_again(connection, organization_id, erasure, state.last_seq, erasures)
                     state = self.state(organization_id)
             parts = read_records(self.source, connection, organization_id, state.last_seq + 1, newest, erasures)
-            try:
-                for several in _batches(parts):
-                    state = self._add(organization_id, state, several)
-                    if report is not None:
-                        report(state.last_seq, newest)
-            except _Overtaken:
-                return self.state(organization_id)
+            with closing(parts):  # before the connection, which they read
+                try:
+                    for several in _batches(parts):
+                        state = self._add(organization_id, state, several)
+                        if report is not None:
+                            report(state.last_seq, newest)
+                except _Overtaken:
+                    return self.state(organization_id)
             return state
 
     def look_up(self, organization_id: str, chosen: RecordFilter) -> None:
@@ -186,9 +188,10 @@ class Copy:
             for table in _PRUNED:
                 within = table.c.organization_id == organization_id, table.c.seq.between(erasure.first, end)
                 connection.execute(delete(table).where(*within))
-            for part in read_records(self.source, source, organization_id, erasure.first, end, erasures):
-                insert_rows(connection, record, pa.Table.from_batches([part.records]))
-                insert_rows(connection, related, pa.Table.from_batches([part.related]))
+            with closing(read_records(self.source, source, organization_id, erasure.first, end, erasures)) as parts:
+                for part in parts:
+                    insert_rows(connection, record, pa.Table.from_batches([part.records]))
+                    insert_rows(connection, related, pa.Table.from_batches([part.related]))
             for table in (search, found):
                 connection.execute(delete(table).where(table.c.organization_id == organization_id))
             failed = select(func.count(record.c.failed)).where(record.c.organization_id == organization_id)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from flasktrack.core.check import check_record
@@ -69,20 +70,23 @@ def read_parts(
     with streams.fast_text():
         neighbour = streams.neighbour() if first > 1 else None
         check = _Check(organization_id, erasures, first - 1, None if neighbour is None else neighbour[0])
+        at_least = BLOCK
         while True:
             blocks = open_columns(streams.rest(check.last_seq + 1)) if compiled else None
             if blocks is not None:
                 yield from check.take_sound(blocks)
             taken = 0
             for block in streams.rest(check.last_seq + 1).records():
+                # Blocks can go on behind a position that is read whole; below the first one they would begin anew.
+                if blocks is not None and taken >= at_least and block[0][0] > check.last_seq >= max(1, first):
+                    break
                 check.take(block)
                 taken += len(block)
                 if check.held >= RECORDS_AT_ONCE:
                     yield check.part()
-                if blocks is not None and taken >= BLOCK and block[-1][0] == check.last_seq:
-                    break
             else:
                 break
+            at_least *= 2  # the more stretches there are that must be read by rows, the longer these become
         if check.held:
             yield check.part()
 
@@ -119,21 +123,34 @@ class _Check:
 
     def take_sound(self, blocks: ColumnBlocks) -> Iterator[Part]:
         """Keep what the copy holds of blocks in which every row is in order, as long as they are."""
+        self._put_aside()
+        sound: SoundColumns | None = None
         try:
             while (block := self._next_sound(blocks)) is not None:
                 batches = _batches(self.organization_id, block.columns)
                 if batches is None:
                     return
-                self._put_aside()
+                if self.held >= RECORDS_AT_ONCE:
+                    yield self.part()
+                sound = block
                 self._batches.append(batches)
                 self.last_seq += block.columns.count
                 self.last_hash, self.hashes, self.before = block.last_hash, [block.last_hash], [block.before_last]
-                if self.held >= RECORDS_AT_ONCE:
-                    yield self.part()
         except Unreadable:
             pass  # the driver reads it, and says what is wrong if it can't either
         finally:
             blocks.close()
+            if sound is not None:
+                self._give_back(sound)
+
+    def _give_back(self, last: SoundColumns) -> None:
+        """Let go of the last record of the last block: somebody may have got round the primary key and put another one
+        there, and only who reads both by rows sees that."""
+        records, links = self._batches.pop()
+        self._batches.append((records.slice(0, len(records) - 1), links.filter(pc.less(links["seq"], self.last_seq))))
+        self.last_seq -= 1
+        self.hashes = [last.before_last] if self.last_seq else []
+        self.last_hash, self.before = b"".join(self.hashes), []
 
     def _next_sound(self, blocks: ColumnBlocks) -> SoundColumns | None:
         previous = [ZERO_HASH] if self.last_seq == 0 else self.hashes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
@@ -30,8 +30,8 @@ _AHEAD = 3  # spans for each worker, in work or waiting to be taken: what they h
 
 def read_records(
     source: Engine, connection: Connection, organization_id: str, first: int, last: int, erasures: Sequence[Erasure]
-) -> Iterator[Part]:
-    """The records from `first` to `last`, checked, in order."""
+) -> Generator[Part, None, None]:
+    """The records from `first` to `last`, checked, in order; to be closed before the connection is."""
     if last - first < WORTH_WORKERS:
         yield from read_parts(connection, organization_id, first, last, erasures)
         return

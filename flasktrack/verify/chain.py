@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flasktrack.core.check import fields_hash
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH
+from flasktrack.core.record import MAX_POSITION
 from flasktrack.core.related import parse_related
 from flasktrack.verify.compiled import open_blocks
 from flasktrack.verify.compiled.cells import Unreadable
@@ -122,19 +123,32 @@ class ChainCheck:
         first = self._expected = streams.first
         self.last_hash, self.last_time = (ZERO_HASH if first == 1 else None, "") if neighbour is None else neighbour
         self._report, self._told = progress, 0
-        at_least: int | None = 1  # the hash of the record before may be all that is not known
-        while True:
-            if self.last_hash is not None:
-                blocks = open_blocks(streams.rest(self._expected)) if compiled else None
-                at_least = None if blocks is None else BLOCK
-                if blocks is not None:
-                    self._take_sound(blocks)
-            if self._judge_rows(streams.rest(self._expected), at_least):
-                break
+        if compiled:
+            self._read_by_turns(streams)
+        else:
+            self._judge_rows(streams)
         self.last_seq = self._expected - 1
         self.trail.end(self.last_seq)
         if progress is not None:
             progress(self.records)
+
+    def _read_by_turns(self, streams: Streams) -> None:
+        """Take sound blocks as far as they go, then judge rows, and so on. The fewer blocks there were, the more rows
+        are judged before any are looked for anew."""
+        at_least = 1  # the hash of the record before may be all that is not known
+        while True:
+            if type(self.last_hash) is bytes and type(self.last_time) is str:  # a neighbour may hold anything
+                blocks = open_blocks(streams.rest(self._expected), self.tape.seed)
+                if blocks is None:
+                    at_least = MAX_POSITION
+                else:
+                    before = self.records
+                    self._take_sound(blocks)
+                    at_least = BLOCK if self.records - before > at_least else max(BLOCK, 2 * at_least)
+                    if self.records > before and streams.rows_at(self._expected - 1) > 1:  # rows are read behind it
+                        self._doubled(self._expected - 1)
+            if self._judge_rows(streams.rest(self._expected), at_least):
+                return
 
     def _take_sound(self, blocks: Blocks) -> None:
         """Take blocks as a whole as long as all of them is in order."""
@@ -152,18 +166,18 @@ class ChainCheck:
         finally:
             blocks.close()
 
-    def _judge_rows(self, streams: Streams, at_least: int | None) -> bool:
+    def _judge_rows(self, streams: Streams, at_least: int = MAX_POSITION) -> bool:
         """Judge rows one by one: `at_least` so many and until a block could follow, or all. Whether it was all."""
         linked = Links(streams.links())
         judged = 0
         for block in streams.records():
+            # Blocks can go on only behind a position that was read whole.
+            if judged >= at_least and block[0][0] >= self._expected and self.last_hash is not None:
+                return False
             for row in block:
                 self._judge(row, linked)
             judged += len(block)
             self._go_on(len(block))
-            through = block[-1][0] == self._expected - 1  # otherwise its position would be read again
-            if at_least is not None and judged >= at_least and through and self.last_hash is not None:
-                return False
         if self._expected <= streams.last:
             self._absent(streams.last)
             linked.take(streams.last)
@@ -189,8 +203,7 @@ class ChainCheck:
                 self.odd += 1
                 return
             if 1 <= seq < self._expected:
-                note = f"At position {seq:,} stands more than one record: one of them was put in."
-                self.problems.append(Problem("chain_broken", seq, seq, note=note))
+                self._doubled(seq)
                 return
             if seq > self._expected:
                 self._absent(seq - 1)
@@ -228,13 +241,18 @@ class ChainCheck:
         after_print = self._section(seq, "after", after_digest, after, after_salt)
         self._section(seq, "context", context_digest, context, context_salt)
         self._links(seq, related, links)
+        seed = self.tape.seed
         try:
             self.tape.write(
-                name_key(actor_type, actor_id), name_key(entity_type, entity_id), seq, actor_seq, entity_seq,
-                before_print, after_print,
+                name_key(seed, actor_type, actor_id), name_key(seed, entity_type, entity_id), seq,
+                actor_seq, entity_seq, before_print, after_print,
             )  # fmt: skip
         except struct.error:  # an ordinal that is no 64-bit integer
             self.problems.append(Problem("ordinal_gap", seq, seq))
+
+    def _doubled(self, seq: int) -> None:
+        note = f"At position {seq:,} stands more than one record: one of them was put in."
+        self.problems.append(Problem("chain_broken", seq, seq, note=note))
 
     def _absent(self, last: int) -> None:
         """No rows stand at the positions from the next one to `last`."""
@@ -248,7 +266,7 @@ class ChainCheck:
             return ABSENT
         sound = type(body) is type(salt) is bytes and len(salt) == SALT_BYTES
         if sound and sha256(salt + body).digest() == digest:
-            return fingerprint(body)
+            return fingerprint(self.tape.seed, body)
         gone = digest is not None and body is None and salt is None
         self.problems.append(Problem("payload_missing" if gone else "payload_modified", seq, seq, name))
         return UNKNOWN

@@ -25,46 +25,35 @@ _ROW = struct.Struct("7q")
 _FLUSH = 20_000 * _ROW.size
 _READ = 100_000 * _ROW.size
 
-# Drawn anew in each run: nobody can prepare two states or names that collide.
-_SEED = os.urandom(32)
-
 _ACTOR, _ENTITY, _SEQ, _ACTOR_SEQ, _ENTITY_SEQ, _BEFORE, _AFTER = range(7)
 Rows = npt.NDArray[np.int64]
 
 
-def current_seed() -> bytes:
-    """What the fingerprints of this process rest on, for the workers of one run to share."""
-    return _SEED
-
-
-def use_seed(seed: bytes) -> None:
-    """Make this process's fingerprints those of another one."""
-    global _SEED
-    if seed != _SEED:
-        _SEED = seed
-        name_key.cache_clear()
-
-
-def fingerprint(body: bytes) -> int:
-    """63 bits that stand for a section's body within this run; never ABSENT or UNKNOWN."""
-    return _number(body) | 2
+def fingerprint(seed: bytes, body: bytes) -> int:
+    """63 bits that stand for a section's body on a tape of this seed; never ABSENT or UNKNOWN."""
+    return _number(seed + body) | 2
 
 
 @lru_cache(maxsize=100_000)
-def name_key(type_: str, id_: str) -> int:
-    """63 bits that stand for an actor or entity within this run."""
+def name_key(seed: bytes, type_: str, id_: str) -> int:
+    """63 bits that stand for an actor or entity on a tape of this seed."""
     name = type_.encode("utf-8", "surrogatepass")
-    return _number(len(name).to_bytes(8, "little") + name + id_.encode("utf-8", "surrogatepass"))
+    return _number(seed + len(name).to_bytes(8, "little") + name + id_.encode("utf-8", "surrogatepass"))
 
 
 def _number(content: bytes) -> int:
-    return int.from_bytes(sha256(_SEED + content).digest()[:8], "little") >> 1
+    return int.from_bytes(sha256(content).digest()[:8], "little") >> 1
 
 
 class Tape:
-    """One row for each trusted record, in order of seq."""
+    """One row for each trusted record, in order of seq.
 
-    def __init__(self) -> None:
+    `seed` is drawn anew for each verification, so that nobody can prepare two states or names that look alike; the
+    tapes of its workers have the same one.
+    """
+
+    def __init__(self, seed: bytes | None = None) -> None:
+        self.seed = seed or os.urandom(32)
         self._buffer = bytearray()
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import machine_scoped
 from flasktrack.verify.chain import unrecorded_link
-from flasktrack.verify.continuity import Tape, current_seed
+from flasktrack.verify.continuity import Tape
 from flasktrack.verify.rows import Streams
 from flasktrack.verify.span import Scan, scan_elsewhere, spans
 
@@ -37,7 +37,7 @@ class Shared(NamedTuple):
     def scan(self, workers: Executor, tape: Tape, progress: Callable[[int], None] | None) -> Scan:
         """As `span.scan`, by the workers. An error in `progress` cancels what they have not begun."""
         found: Scan | None = None
-        for part in self._parts(workers):
+        for part in self._parts(workers, tape.seed):
             tape.add(part.tape)
             part.tape = b""
             if found is None:
@@ -51,7 +51,7 @@ class Shared(NamedTuple):
         found.problems += [unrecorded_link(seq) for seq, _, _ in beyond.links()]
         return found
 
-    def _parts(self, workers: Executor) -> Iterator[Scan]:
+    def _parts(self, workers: Executor, seed: bytes) -> Iterator[Scan]:
         """What the workers found, in order; not many spans ahead of what was taken."""
         url = self.connection.engine.url.render_as_string(hide_password=False)
         running: deque[Future[Scan]] = deque()
@@ -61,7 +61,7 @@ class Shared(NamedTuple):
                 for first, last in waiting:
                     sizes = tuple(size for size in self.wanted if first <= size <= last)
                     joined = first > self.first
-                    arguments = (url, self.organization_id, first, last, sizes, joined, self.altered, current_seed())
+                    arguments = (url, self.organization_id, first, last, sizes, joined, self.altered, seed)
                     running.append(workers.submit(scan_elsewhere, *arguments))
                     if len(running) == _AHEAD:
                         break

@@ -76,6 +76,18 @@ class Streams(NamedTuple):
         found = next(self._fetch(statement.where(columns.seq == self.first - 1), columns.seq), None)
         return None if found is None else found[0][1:]
 
+    def rows_at(self, seq: int) -> int:
+        """How many rows stand at a position: more than one only where somebody got round the primary keys."""
+        same = and_(
+            audit_payload.c.organization_id == audit_record.c.organization_id,
+            audit_payload.c.seq == audit_record.c.seq,
+        )
+        at = audit_record.c.seq
+        # Asked for as a range: a database stops after the first row that is equal to a unique key.
+        found = machine_scoped(self.organization_id, at).outerjoin_from(audit_record, audit_payload, same)
+        near = chain.from_iterable(self._fetch(found.where(at > seq - 1, at < seq + 1), at))
+        return sum(found_at == seq for (found_at,) in near)
+
     def links(self) -> Iterator[RawRow]:
         """(seq, entity_type, entity_id) of record_link."""
         return chain.from_iterable(self._fetch(self.link_statement(), record_link.c.seq))

@@ -72,16 +72,16 @@ def seed_tape(connection: Connection, organization_id: str, first: int, last: in
             seq, acts = connection.execute(statement).one_or_none() or (first - 1, 0)
             if type(acts) is not int:  # SQLite keeps any value in any column
                 continue
-            nobody = name_key("", f"{kind} {number}")  # the row's other half: a name that no record can hold
-            key = name_key(type_name, id_name)
+            nobody = name_key(tape.seed, "", f"{kind} {number}")  # the row's other half: a name that no record can hold
+            key = name_key(tape.seed, type_name, id_name)
             if kind == "actor":
                 tape.write(key, nobody, seq, acts, 1, ABSENT, ABSENT)
             else:
-                state = _last_state(connection, organization_id, mine)
+                state = _last_state(connection, organization_id, mine, tape.seed)
                 tape.write(nobody, key, seq, 1, acts, ABSENT, state)
 
 
-def _last_state(connection: Connection, organization_id: str, mine: ColumnElement[bool]) -> int:
+def _last_state(connection: Connection, organization_id: str, mine: ColumnElement[bool], seed: bytes) -> int:
     """The fingerprint of an entity's last recorded `after`."""
     columns = audit_record.c
     same = and_(audit_payload.c.organization_id == columns.organization_id, audit_payload.c.seq == columns.seq)
@@ -95,4 +95,4 @@ def _last_state(connection: Connection, organization_id: str, mine: ColumnElemen
     row = connection.execute(statement).one_or_none()
     if row is None:
         return ABSENT
-    return UNKNOWN if row[0] is None else fingerprint(row[0].encode("utf-8", "surrogatepass"))
+    return UNKNOWN if row[0] is None else fingerprint(seed, row[0].encode("utf-8", "surrogatepass"))

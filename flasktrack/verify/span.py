@@ -16,7 +16,7 @@ from flasktrack.core.collector import collector_paused
 from flasktrack.store.engine import open_database
 from flasktrack.store.row_security import of_organization
 from flasktrack.verify.chain import ChainCheck, Problem, Suspect
-from flasktrack.verify.continuity import Tape, use_seed
+from flasktrack.verify.continuity import Tape
 from flasktrack.verify.roots import CHUNK, LeafRange, LeafTrail
 from flasktrack.verify.rows import Streams
 
@@ -146,8 +146,7 @@ def scan_elsewhere(
     seed: bytes,
 ) -> Scan:
     """`scan` in a worker, which opens the database by itself."""
-    use_seed(seed)
-    tape = Tape()
+    tape = Tape(seed)
     try:
         with of_organization(_database(url), organization_id).connect() as connection:
             found = scan(connection, organization_id, first, last, wanted, tape, joined=joined, altered=altered)

@@ -25,7 +25,7 @@ def _found(acts: list[_Act]) -> list[tuple[str, int]]:
             actors[actor] += 1
             entities[entity] += 1
             tape.write(
-                name_key("user", str(actor)), name_key("sample", str(entity)), seq, actors[actor],
+                name_key(tape.seed, "user", str(actor)), name_key(tape.seed, "sample", str(entity)), seq, actors[actor],
                 entities[entity] + off, state, ABSENT if state == 3 else state,
             )  # fmt: skip
         return sorted(tape.gaps(_NOTHING_UNTRUSTED))

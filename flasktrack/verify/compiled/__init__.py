@@ -22,9 +22,8 @@ numba compiles each function when it is first needed, and keeps what it made bes
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,7 +33,6 @@ from flasktrack.store.engine import sqlite_file
 from flasktrack.store.organizations import chain_sizes
 from flasktrack.trust import tree
 from flasktrack.verify.compiled.cells import Unreadable
-from flasktrack.verify.continuity import current_seed
 
 if TYPE_CHECKING:
     from flasktrack.verify.compiled.blocks import Blocks
@@ -42,18 +40,25 @@ if TYPE_CHECKING:
     from flasktrack.verify.compiled.indexes import Indexes
     from flasktrack.verify.rows import Streams
 
+T = TypeVar("T")
+
 WORTH_LOADING = 25_000
 """Records below which loading what was compiled takes longer than it would save."""
 
 
-def open_blocks(streams: Streams) -> Blocks | None:
-    """The rows of `streams` in blocks; None where there are few of them, or compiled code can't read them."""
+_ready = False
+"""Compiled code was opened in this process, so all that it calls is there."""
+
+
+def open_blocks(streams: Streams, seed: bytes) -> Blocks | None:
+    """The rows of `streams` in blocks, for a tape of this seed; None where there are few of them, or compiled code
+    can't read them."""
     if not _is_worth_it(streams):
         return None
     from flasktrack.verify.compiled.blocks import Blocks
 
     try:
-        return Blocks(streams, current_seed())
+        return _opened(Blocks(streams, seed))
     except Unreadable:
         return None
 
@@ -65,7 +70,7 @@ def open_columns(streams: Streams) -> ColumnBlocks | None:
     from flasktrack.verify.compiled.columns import ColumnBlocks
 
     try:
-        return ColumnBlocks(streams)
+        return _opened(ColumnBlocks(streams))
     except Unreadable:
         return None
 
@@ -73,7 +78,7 @@ def open_columns(streams: Streams) -> ColumnBlocks | None:
 def open_indexes(engine: Engine) -> Indexes | None:
     """A quick check for `IndexCheck`; None where there are few records, or compiled code can't read the database."""
     file = sqlite_file(engine)
-    if file is None or not (is_loaded() or _holds_many(engine)):
+    if file is None or not (_ready or _holds_many(engine)):
         return None
     from flasktrack.verify.compiled.indexes import Indexes
 
@@ -81,10 +86,6 @@ def open_indexes(engine: Engine) -> Indexes | None:
         return Indexes(file)
     except Unreadable:
         return None
-
-
-def _is_worth_it(streams: Streams) -> bool:
-    return is_loaded() or streams.last - streams.first >= WORTH_LOADING
 
 
 def _holds_many(engine: Engine) -> bool:
@@ -95,15 +96,20 @@ def _holds_many(engine: Engine) -> bool:
         return False
 
 
-def is_loaded() -> bool:
-    """Whether this process has compiled code at hand."""
-    return "flasktrack.verify.compiled.blocks" in sys.modules
-
-
 def fold(hashes: Sequence[bytes]) -> bytes:
     """`trust.tree.fold` by the quickest means at hand."""
-    if not is_loaded():
+    if not _ready:
         return tree.fold(hashes)
     from flasktrack.verify.compiled import hashing
 
     return hashing.fold(hashes)
+
+
+def _is_worth_it(streams: Streams) -> bool:
+    return _ready or streams.last - streams.first >= WORTH_LOADING
+
+
+def _opened(blocks: T) -> T:
+    global _ready
+    _ready = True
+    return blocks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -63,13 +63,20 @@ class Ahead:
     """The blocks of a source, each read while the one before is judged: compiled code holds no lock of Python's."""
 
     def __init__(self, source: Source, *, with_links: bool) -> None:
+        """Raises Unreadable where no thread can be had; the source is closed then."""
         self._source = source
         self._blocks = [Block(with_links=with_links), Block(with_links=with_links)]
         self._thread = ThreadPoolExecutor(1, "flasktrack blocks")
-        self._coming = self._thread.submit(self._read)
+        self._coming: Future[Block] | None
+        try:
+            self._coming = self._thread.submit(self._read)
+        except RuntimeError:
+            self.close()
+            raise Unreadable from None
 
     def next(self) -> Block:
         """The next block; it holds until the one after it is asked for. Raises Unreadable."""
+        assert self._coming is not None  # noqa: S101 (nobody asks for more after the end)
         block = self._coming.result()
         self._coming = self._thread.submit(self._read)
         return block
@@ -77,6 +84,9 @@ class Ahead:
     def close(self) -> None:
         """Let go of what was opened."""
         self._thread.shutdown(cancel_futures=True)
+        # What was read, and an error with all that it refers to, would live on until cycles are looked for.
+        self._coming = None
+        self._blocks = []
         self._source.close()
 
     def _read(self) -> Block:
@@ -164,7 +174,7 @@ class Blocks:
     """The blocks of one pass over `streams`, as a verification judges them."""
 
     def __init__(self, streams: Streams, seed: bytes) -> None:
-        """`seed`: that of the tape, see `continuity`. Raises Unreadable."""
+        """`seed` is that of the tape. Raises Unreadable."""
         self._ahead = Ahead(open_source(streams), with_links=True)
         self._judge = Judge(streams.organization_id)
         self._seed: Bytes = np.frombuffer(seed, dtype=np.uint8)
@@ -180,7 +190,10 @@ class Blocks:
         judge, block = self._judge, self._ahead.next()
         count, rows, links, hasher = block.count, block.rows, block.links, judge.hasher
         assert links is not None  # noqa: S101 (they were asked for)
-        time: Bytes = np.frombuffer(earlier.encode(), dtype=np.uint8)
+        try:
+            time: Bytes = np.frombuffer(earlier.encode(), dtype=np.uint8)
+        except UnicodeEncodeError:  # the record before was not checked by this, and may hold anything
+            return None
         in_order = (
             count
             and judge.agrees(block, first, previous)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from flasktrack.core.record import Record
+from flasktrack.core.record import MAX_RELATED, Record
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
@@ -37,9 +37,10 @@ TIME_FORM: Bytes = np.frombuffer(b"0000-00-00T00:00:00.000000Z", dtype=np.uint8)
 """A time's text (spec section 1): digits, and what stands between them."""
 TIME_BYTES = len(TIME_FORM)
 
-ROWS, LINKS = 1_024, 32_768
+ROWS = 512
+LINKS = ROWS * MAX_RELATED
 """How many rows and links a block holds at most."""
-ARENA, LINK_ARENA = 8 << 20, 4 << 20
+ARENA, LINK_ARENA = 8 << 20, 8 << 20
 """Bytes of their values."""
 
 

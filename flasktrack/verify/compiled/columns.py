@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from flasktrack.core.record import MAX_RELATED
 from flasktrack.verify.compiled.blocks import Ahead, Block, Judge, open_source
 from flasktrack.verify.compiled.cells import (
     CONTEXT,
+    LINKS,
     NULL,
     PREV_HASH,
     RELATED,
-    ROWS,
     SEQ,
     TEXT,
     TIME_BYTES,
@@ -29,7 +28,6 @@ from flasktrack.verify.compiled.symbols import compiled
 from flasktrack.verify.rows import Streams
 
 _HASH_BYTES = 32
-_MOST_RELATED = ROWS * MAX_RELATED
 _QUOTE, _BACKSLASH, _COLON, _COMMA, _BLANK, _I, _P, _ZERO = map(ord, '"\\:, ip0')
 _OPENING, _CLOSING = (ord("{"), ord("[")), (ord("}"), ord("]"))
 _DAY = 86_400_000_000
@@ -77,8 +75,8 @@ class Columns:
 
     def related(self) -> tuple[pa.Array, pa.Array, pa.Array] | None:
         """What the rows relate to: position, type and id of each item; None where it is more than can be recorded."""
-        seqs: Numbers = np.empty(_MOST_RELATED, dtype=np.int64)
-        items: Numbers = np.empty((_MOST_RELATED, 2, 3), dtype=np.int64)
+        seqs: Numbers = np.empty(LINKS, dtype=np.int64)
+        items: Numbers = np.empty((LINKS, 2, 3), dtype=np.int64)
         count = _related(self._arena, self._cells, self.count, seqs, items)
         if count < 0:
             return None

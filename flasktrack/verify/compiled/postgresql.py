@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from psycopg.pq import ExecStatus
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from flasktrack.verify.compiled.cells import (
     BINARY,
@@ -116,13 +117,14 @@ class _Cursor:
         fetch = f"FETCH FORWARD {_ROWS} FROM {self._name}".encode()
         self._result = self._driver.pgconn.exec_params(fetch, None, result_format=1)
         if self._result.status != ExecStatus.TUPLES_OK:
-            raise Unreadable
+            raise error_from_result(self._result, encoding="utf-8")
         self.address, self.count, self.taken = self._result.pgresult_ptr, self._result.ntuples, 0
         return bool(self.count)
 
     def close(self) -> None:
         self._result = None
-        self._driver.execute(f"CLOSE {self._name}")
+        if self._driver.info.transaction_status == TransactionStatus.INTRANS:  # otherwise it is gone
+            self._driver.execute(f"CLOSE {self._name}")
 
 
 @compiled

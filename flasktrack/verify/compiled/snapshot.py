@@ -4,6 +4,7 @@ its own that only reads."""
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Snapshot:
         self._statements: list[ctypes.c_void_p] = []
         self._closing = threading.Lock()
         try:
-            name, flags = str(file.resolve()).encode(), _READ_ONLY | _NO_MUTEX
+            name, flags = os.fsencode(file.resolve()), _READ_ONLY | _NO_MUTEX
             self._check(library.sqlite3_open_v2(name, ctypes.byref(self._connection), flags, None))
             self._check(library.sqlite3_busy_timeout(self._connection, _BUSY_MILLISECONDS))
             self.run("BEGIN")

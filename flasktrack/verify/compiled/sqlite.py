@@ -29,11 +29,14 @@ from flasktrack.verify.compiled.snapshot import DONE, ROW, TYPE_BLOB, TYPE_INTEG
 from flasktrack.verify.compiled.symbols import (
     compiled,
     memcpy,
-    sqlite3_column_blob,
-    sqlite3_column_bytes,
     sqlite3_column_int64,
     sqlite3_column_type,
+    sqlite3_column_value,
     sqlite3_step,
+    sqlite3_value_blob,
+    sqlite3_value_bytes,
+    sqlite3_value_int64,
+    sqlite3_value_type,
 )
 
 # Where a statement stands: before a row that is to be read, at one that was not taken yet, or behind the last one.
@@ -108,12 +111,13 @@ def _take_sections(
             return -2
         if state == _ENDED:
             break
-        number = sqlite3_column_type(sections, 0) == TYPE_INTEGER
+        if sqlite3_column_type(sections, 0) != TYPE_INTEGER:  # a fraction such as 5.0 is equal to 5
+            return -2
         at = sqlite3_column_int64(sections, 0)
-        if number and at == seq:
+        if at == seq:
             # The row is gone over once the next record has a higher position.
             return _take(sections, 1, cells, row, BODIES, COLUMNS - BODIES, arena, address, used)
-        if number and at > seq:
+        if at > seq:
             break
         states[1] = _BEFORE_ROW  # sections of no record
     for column in range(BODIES, COLUMNS):
@@ -155,13 +159,14 @@ def _take(
     """Put a row's columns from `first` on into the cells from `to` on; how much of the arena is used then, -1 where it
     does not suffice."""
     for column in range(columns):
-        type_ = sqlite3_column_type(statement, first + column)
+        value = sqlite3_column_value(statement, first + column)
+        type_ = sqlite3_value_type(value)
         if type_ == TYPE_INTEGER:
             cells[row, to + column, 0] = NUMBER
-            cells[row, to + column, 1] = sqlite3_column_int64(statement, first + column)
+            cells[row, to + column, 1] = sqlite3_value_int64(value)
         elif type_ in (TYPE_TEXT, TYPE_BLOB):
-            start = sqlite3_column_blob(statement, first + column)
-            length = sqlite3_column_bytes(statement, first + column)
+            start = sqlite3_value_blob(value)
+            length = sqlite3_value_bytes(value)
             if length < 0 or used + length > len(arena) or (length > 0 and start == 0):
                 return -1
             if length > 0:

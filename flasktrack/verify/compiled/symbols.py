@@ -9,18 +9,22 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import llvmlite.binding as llvm
 from numba import njit, types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _CRYPTO = ("SHA256_Init", "SHA256_Update", "SHA256_Final")
 _SQLITE = (
-    "sqlite3_step", "sqlite3_column_type", "sqlite3_column_int64", "sqlite3_column_blob", "sqlite3_column_bytes",
-    "sqlite3_column_value", "sqlite3_value_type", "sqlite3_value_int64", "sqlite3_value_blob", "sqlite3_value_bytes",
+    "sqlite3_step", "sqlite3_column_type", "sqlite3_column_int64", "sqlite3_column_value",
+    "sqlite3_value_type", "sqlite3_value_int64", "sqlite3_value_blob", "sqlite3_value_bytes",
 )  # fmt: skip
 _POSTGRESQL = ("PQgetvalue", "PQgetlength", "PQgetisnull")
 
@@ -38,8 +42,6 @@ sha256_final = _external("SHA256_Final", _int, _pointer, _pointer)
 sqlite3_step = _external("sqlite3_step", _int, _pointer)
 sqlite3_column_type = _external("sqlite3_column_type", _int, _pointer, _int)
 sqlite3_column_int64 = _external("sqlite3_column_int64", _long, _pointer, _int)
-sqlite3_column_blob = _external("sqlite3_column_blob", _pointer, _pointer, _int)
-sqlite3_column_bytes = _external("sqlite3_column_bytes", _int, _pointer, _int)
 # Quicker, where one thread alone has the connection.
 sqlite3_column_value = _external("sqlite3_column_value", _pointer, _pointer, _int)
 sqlite3_value_type = _external("sqlite3_value_type", _int, _pointer)
@@ -59,10 +61,42 @@ SHA256_STATE_BYTES = 256
 
 def compiled(function: F) -> F:
     """Compile a function when it is first called; every access to an array is checked against its bounds."""
-    try:
-        return cast(F, njit(nogil=True, boundscheck=True, cache=True)(function))
-    except RuntimeError:  # no folder for what was compiled can be written: compile it in each process
-        return cast(F, njit(nogil=True, boundscheck=True)(function))
+    dispatcher: Any = njit(nogil=True, boundscheck=True)(function)
+    with suppress(RuntimeError):  # no folder for what was compiled can be written: compile it in each process
+        dispatcher._cache = _Kept(function)
+    return cast(F, dispatcher)
+
+
+class _Kept(FunctionCache):
+    """What was compiled of a function, kept in a file.
+
+    numba looks at the file that a function stands in alone. But machine code has in it whatever the function calls, and
+    the constants that it takes from elsewhere: so it is good as long as none of these sources has changed.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, _sources())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled for a signature; None, so that it is compiled anew, where a file is damaged."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 (whatever unpickling such a file may lead to)
+            with suppress(OSError):
+                self.flush()
+            return None
+
+
+@cache
+def _sources() -> str:
+    """A digest of all files that compiled code is made of."""
+    here = Path(__file__).parent
+    core = here.parents[1] / "core"
+    digest = sha256()
+    for file in (*sorted(here.glob("*.py")), core / "record.py", core / "merkle.py"):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 @cache

@@ -42,7 +42,7 @@ def taken(engine: Engine, lab: str, first: int = 1, last: int = ORDINARY) -> lis
     with of_organization(engine, lab).connect() as connection:
         streams = Streams(connection, lab, first, last)
         previous, time = (ZERO_HASH, "") if first == 1 else streams.neighbour() or (b"", "")
-        found = open_blocks(streams)
+        found = open_blocks(streams, bytes(32))
         assert found is not None, "the libraries that Python's modules are linked with are at hand"
         hashes: list[bytes] = []
         with closing(found):
@@ -83,7 +83,7 @@ def test_nothing_is_opened_for_a_database_in_memory() -> None:
     engine = open_engine("sqlite://")
     initialize(engine)
     with engine.connect() as connection:
-        assert open_blocks(Streams(connection, "lab", 1, 10)) is None
+        assert open_blocks(Streams(connection, "lab", 1, 10), bytes(32)) is None
     engine.dispose()
 
 

@@ -91,7 +91,7 @@ def test_related_items_stand_with_their_positions() -> None:
 
 
 def test_more_items_than_can_be_recorded_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_columns, "_MOST_RELATED", 2)
+    monkeypatch.setattr(compiled_columns, "LINKS", 2)
     item = '{"type":"a","id":"b"}'
     assert columns(RELATED, [f"[{item},{item}]"]).related() is not None
     assert columns(RELATED, [f"[{item},{item},{item}]"]).related() is None

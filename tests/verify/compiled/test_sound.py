@@ -159,14 +159,17 @@ def test_what_is_taken_down_is_what_the_rules_for_single_rows_take_down() -> Non
     rows[1][25] = None
     block, hasher = block_of(rows).rows, hashing.Hasher()
     tape = np.zeros((3, 7), dtype=np.int64)
-    seed = np.frombuffer(continuity.current_seed(), dtype=np.uint8)
+    seed = bytes(range(32))
     room = np.zeros(4096, dtype=np.uint8)
-    assert take_down(block.arena, block.cells, 3, seed, room, hasher.state, hasher.digest, tape)
+    assert take_down(
+        block.arena, block.cells, 3, np.frombuffer(seed, dtype=np.uint8), room, hasher.state, hasher.digest, tape
+    )
     for row, taken in zip(rows, tape.tolist(), strict=True):
         assert taken == [
-            continuity.name_key("user", "anna"), continuity.name_key("sample", "S-1"), row[0], row[8], row[16],
-            continuity.ABSENT if row[25] is None else continuity.fingerprint(row[25].encode()),
-            continuity.fingerprint(row[27].encode()),
+            continuity.name_key(seed, "user", "anna"), continuity.name_key(seed, "sample", "S-1"),
+            row[0], row[8], row[16],
+            continuity.ABSENT if row[25] is None else continuity.fingerprint(seed, row[25].encode()),
+            continuity.fingerprint(seed, row[27].encode()),
         ]  # fmt: skip
 
 
