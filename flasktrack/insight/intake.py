@@ -7,7 +7,7 @@ apply (`core.check`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import repeat
@@ -61,7 +61,7 @@ def read_parts(
     erasures: Sequence[Erasure],
     *,
     compiled: bool = False,
-) -> Iterator[Part]:
+) -> Generator[Part, None, None]:
     """The records from `first` to `last`, checked, in constant memory. What `erasures` cover is not missing.
 
     `compiled`: compiled code may take what is sound of them, since each position holds one row at most.
