@@ -171,8 +171,8 @@ class ChainCheck:
         linked = Links(streams.links())
         judged = 0
         for block in streams.records():
-            # Blocks can go on only behind a position that was read whole.
-            if judged >= at_least and block[0][0] >= self._expected and self.last_hash is not None:
+            # Blocks begin at the next position, so nothing that was read may stand behind the one before.
+            if judged >= at_least and block[0][0] == self._expected and self.last_hash is not None:
                 return False
             for row in block:
                 self._judge(row, linked)

@@ -21,7 +21,7 @@ from flasktrack.insight.intake import read_parts
 from flasktrack.store.engine import initialize, open_engine, sqlite_file
 from flasktrack.store.verifications import Verification
 from flasktrack.trust import tree
-from flasktrack.verify import chain, compiled
+from flasktrack.verify import chain, compiled, rows
 from flasktrack.verify.chain import BLOCK
 from flasktrack.verify.compiled import blocks, symbols
 from flasktrack.verify.compiled.cells import ROWS
@@ -135,6 +135,19 @@ def test_a_second_row_where_one_block_ends_is_found_on_postgresql(
     found = verify(postgresql_engine, lab)
     run_sql(postgresql_engine, "DELETE FROM audit_record WHERE actor_id = 'u-forged'")
     assert [(finding.code, finding.seq) for finding in found.findings] == [("chain_broken", seq)]
+
+
+@pytest.mark.parametrize("seq", [8, 16, 20])
+def test_a_row_between_two_positions_is_counted_once(alone: Engine, monkeypatch: pytest.MonkeyPatch, seq: int) -> None:
+    monkeypatch.setattr(blocks, "ROWS", 8)
+    monkeypatch.setattr(chain, "BLOCK", 4)
+    monkeypatch.setitem(rows._ROWS_AT_ONCE, "sqlite", 4)
+    make_chain(alone, LAB, 40)
+    run_sql(alone, f"UPDATE audit_record SET seq = {seq}.5 WHERE seq = {seq}")
+    by_machine = between(alone, LAB, 1, 40)
+    monkeypatch.setattr(chain, "open_blocks", lambda *_: None)
+    assert said(by_machine) == said(between(alone, LAB, 1, 40))
+    assert by_machine.records == 40
 
 
 def test_rows_below_the_first_position_are_read_once(alone: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
