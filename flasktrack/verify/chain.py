@@ -169,13 +169,15 @@ class ChainCheck:
     def _judge_rows(self, streams: Streams, at_least: int = MAX_POSITION) -> bool:
         """Judge rows one by one: `at_least` so many and until a block could follow, or all. Whether it was all."""
         linked = Links(streams.links())
-        judged = 0
+        judged, newest = 0, None
         for block in streams.records():
-            # Blocks begin at the next position, so nothing that was read may stand behind the one before.
-            if judged >= at_least and block[0][0] == self._expected and self.last_hash is not None:
+            # Blocks begin behind the last position, so what was read last stands there, and nothing else does.
+            through = newest == self._expected - 1 and block[0][0] == self._expected
+            if judged >= at_least and through and self.last_hash is not None:
                 return False
             for row in block:
                 self._judge(row, linked)
+            newest = block[-1][0]
             judged += len(block)
             self._go_on(len(block))
         if self._expected <= streams.last:

@@ -70,7 +70,7 @@ def seed_tape(connection: Connection, organization_id: str, first: int, last: in
                 machine_scoped(organization_id, columns.seq, ordinal).where(mine).order_by(ordinal.desc()).limit(1)
             )
             seq, acts = connection.execute(statement).one_or_none() or (first - 1, 0)
-            if type(acts) is not int:  # SQLite keeps any value in any column
+            if not (type(acts) is int and type(type_name) is type(id_name) is str):  # SQLite keeps any value anywhere
                 continue
             nobody = name_key(tape.seed, "", f"{kind} {number}")  # the row's other half: a name that no record can hold
             key = name_key(tape.seed, type_name, id_name)

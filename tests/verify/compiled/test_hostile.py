@@ -29,7 +29,7 @@ from flasktrack.verify.continuity import Tape
 from flasktrack.verify.rows import Streams
 from flasktrack.verify.runner import verify_organization
 from flasktrack.verify.span import scan_elsewhere
-from tests.adversary import past_the_triggers, run_sql
+from tests.adversary import alter_record, past_the_triggers, run_sql
 from tests.verify.chains import make_chain, said, verify
 
 LAB = "lab"
@@ -74,11 +74,11 @@ def between(engine: Engine, lab: str, first: int, last: int) -> Verification:
     return verify_organization(engine, lab, started_by="user:u-1", between=(first, last), keep=False)
 
 
-def add_second_row(engine: Engine, lab: str, seq: int) -> None:
-    """A forged record at a position where one stands already, past the keys."""
+def add_second_row(engine: Engine, lab: str, seq: int, at: str = "seq") -> None:
+    """A forged record at a position where one stands already, or near it, past the keys."""
     with past_the_triggers(engine) as connection:
         (first,) = connection.exec_driver_sql("SELECT * FROM audit_record LIMIT 1").mappings().all()
-        other = {"prev_hash": "randomblob(32)", "hash": "randomblob(32)"}
+        other = {"seq": at, "prev_hash": "randomblob(32)", "hash": "randomblob(32)"}
         if engine.dialect.name == "postgresql":
             other = {"prev_hash": "'\\x0123'::bytea", "hash": "'\\x01'::bytea"}
         chosen = ", ".join((FORGED | other).get(name, f'"{name}"') for name in first)
@@ -137,17 +137,18 @@ def test_a_second_row_where_one_block_ends_is_found_on_postgresql(
     assert [(finding.code, finding.seq) for finding in found.findings] == [("chain_broken", seq)]
 
 
-@pytest.mark.parametrize("seq", [8, 16, 20])
+@pytest.mark.parametrize("seq", range(14, 26))
 def test_a_row_between_two_positions_is_counted_once(alone: Engine, monkeypatch: pytest.MonkeyPatch, seq: int) -> None:
     monkeypatch.setattr(blocks, "ROWS", 8)
     monkeypatch.setattr(chain, "BLOCK", 4)
     monkeypatch.setitem(rows._ROWS_AT_ONCE, "sqlite", 4)
     make_chain(alone, LAB, 40)
-    run_sql(alone, f"UPDATE audit_record SET seq = {seq}.5 WHERE seq = {seq}")
+    add_second_row(alone, LAB, seq, at=f"{seq}.5")
+    alter_record(alone, LAB, 12, actor_id="u-99")
     by_machine = between(alone, LAB, 1, 40)
     monkeypatch.setattr(chain, "open_blocks", lambda *_: None)
     assert said(by_machine) == said(between(alone, LAB, 1, 40))
-    assert by_machine.records == 40
+    assert by_machine.records == 41
 
 
 def test_rows_below_the_first_position_are_read_once(alone: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +162,13 @@ def test_rows_below_the_first_position_are_read_once(alone: Engine, monkeypatch:
     with alone.connect() as connection:
         parts = list(read_parts(connection, LAB, 1, 20, [], compiled=True))
     assert sum(part.records.num_rows for part in parts) == 2 * BLOCK + 20
+
+
+@pytest.mark.parametrize("column", ["actor_type", "actor_id", "entity_type", "entity_id"])
+def test_a_name_that_is_no_text_gives_a_verdict(alone: Engine, column: str) -> None:
+    make_chain(alone, LAB, 20)
+    run_sql(alone, f"UPDATE audit_record SET {column} = X'' WHERE seq = 14")
+    assert [(finding.code, finding.seq) for finding in between(alone, LAB, 5, 20).findings] == [("record_modified", 14)]
 
 
 @pytest.mark.parametrize(
