@@ -6,7 +6,7 @@ another record. Verdicts are never kept.
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403 (nothing is read with it)
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
