@@ -8,14 +8,24 @@ import numpy as np
 
 from flasktrack.core.merkle import HASH_BYTES
 from flasktrack.trust import tree
-from flasktrack.verify.compiled.cells import Bytes
-from flasktrack.verify.compiled.symbols import SHA256_STATE_BYTES, compiled, sha256_final, sha256_init, sha256_update
+from flasktrack.verify.compiled.cells import Bytes, Unreadable
+from flasktrack.verify.compiled.symbols import (
+    SHA256_STATE_BYTES,
+    compiled,
+    hashing,
+    sha256_final,
+    sha256_init,
+    sha256_update,
+)
 
 
 class Hasher:
     """What a computation works in: OpenSSL's state, and the digest that it gives."""
 
     def __init__(self) -> None:
+        """Raises Unreadable where OpenSSL's functions can't be reached: whoever called them would crash."""
+        if not hashing():
+            raise Unreadable
         self.state: Bytes = np.zeros(SHA256_STATE_BYTES, dtype=np.uint8)
         self.digest: Bytes = np.zeros(HASH_BYTES, dtype=np.uint8)
 
