@@ -52,10 +52,6 @@ class Streams(NamedTuple):
     def records(self) -> Iterator[list[RawRow]]:
         """audit_record's columns in the order of `Record` but for the organization, then body and salt of before,
         after and context; in blocks."""
-        same = and_(
-            audit_payload.c.organization_id == audit_record.c.organization_id,
-            audit_payload.c.seq == audit_record.c.seq,
-        )
         columns = [
             self._time(column) if column.name in _TIMES else column for column in tuple(audit_record.columns)[1:]
         ]
@@ -63,11 +59,12 @@ class Streams(NamedTuple):
             self._bytes(column) if not column.name.endswith("_salt") else column
             for column in tuple(audit_payload.columns)[2:]
         ]
-        statement = machine_scoped(self.organization_id, *columns, *sections).outerjoin_from(
-            audit_record, audit_payload, same
-        )
+        return self._fetch(self.record_statement(*columns, *sections), audit_record.c.seq)
+
+    def record_statement(self, *columns: Any) -> Select[Any]:
+        """SELECT `columns` of these positions, each record beside its sections, in order of seq."""
         seq = audit_record.c.seq
-        return self._fetch(statement.where(*self.span(seq)).order_by(seq), seq)
+        return self._with_sections(*columns).where(*self.span(seq)).order_by(seq)
 
     def neighbour(self) -> RawRow | None:
         """Hash and recorded_at of the record before the first; None where there is none."""
@@ -78,14 +75,9 @@ class Streams(NamedTuple):
 
     def rows_at(self, seq: int) -> int:
         """How many rows stand at a position: more than one only where somebody got round the primary keys."""
-        same = and_(
-            audit_payload.c.organization_id == audit_record.c.organization_id,
-            audit_payload.c.seq == audit_record.c.seq,
-        )
         at = audit_record.c.seq
         # Asked for as a range: a database stops after the first row that is equal to a unique key.
-        found = machine_scoped(self.organization_id, at).outerjoin_from(audit_record, audit_payload, same)
-        near = chain.from_iterable(self._fetch(found.where(at > seq - 1, at < seq + 1), at))
+        near = chain.from_iterable(self._fetch(self._with_sections(at).where(at > seq - 1, at < seq + 1), at))
         return sum(found_at == seq for (found_at,) in near)
 
     def links(self) -> Iterator[RawRow]:
@@ -115,6 +107,13 @@ class Streams(NamedTuple):
     def span(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:
         """The condition on `seq` for these positions."""
         return [*self._from(seq), seq <= self.last]
+
+    def _with_sections(self, *columns: Any) -> Select[Any]:
+        same = and_(
+            audit_payload.c.organization_id == audit_record.c.organization_id,
+            audit_payload.c.seq == audit_record.c.seq,
+        )
+        return machine_scoped(self.organization_id, *columns).outerjoin_from(audit_record, audit_payload, same)
 
     def _from(self, seq: ColumnElement[int]) -> list[ColumnElement[bool]]:
         """The first span takes whatever stands before position 1, too, and each one what stands behind the one before:

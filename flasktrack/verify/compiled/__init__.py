@@ -45,7 +45,6 @@ T = TypeVar("T")
 WORTH_LOADING = 25_000
 """Records below which loading what was compiled takes longer than it would save."""
 
-
 _ready = False
 """Compiled code was opened in this process, so all that it calls is there."""
 

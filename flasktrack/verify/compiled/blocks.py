@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from sqlalchemy import ColumnElement, LargeBinary, and_, select
+from sqlalchemy import ColumnElement, LargeBinary, select
 
 from flasktrack.core.merkle import HASH_BYTES
 from flasktrack.store.engine import sqlite_file
@@ -118,14 +118,9 @@ def open_source(streams: Streams) -> Source:
     if not connection.in_transaction():
         connection.begin()
     columns = [*tuple(audit_record.columns)[1:], *tuple(audit_payload.columns)[2:]]
-    same = and_(
-        audit_payload.c.organization_id == audit_record.c.organization_id, audit_payload.c.seq == audit_record.c.seq
-    )
-    seq = audit_record.c.seq
-    records = machine_scoped(streams.organization_id, *columns).outerjoin_from(audit_record, audit_payload, same)
     return PostgresqlRows(
         connection.connection.dbapi_connection,
-        streams.sql(records.where(*streams.span(seq)).order_by(seq)),
+        streams.sql(streams.record_statement(*columns)),
         streams.sql(streams.link_statement()),
         [_form(column) for column in columns],
     )

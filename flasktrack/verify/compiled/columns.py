@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from flasktrack.core.merkle import HASH_BYTES
 from flasktrack.verify.compiled.blocks import Ahead, Block, Judge, open_source
 from flasktrack.verify.compiled.cells import (
     CONTEXT,
@@ -27,7 +28,6 @@ from flasktrack.verify.compiled.header import next_related
 from flasktrack.verify.compiled.symbols import compiled
 from flasktrack.verify.rows import Streams
 
-_HASH_BYTES = 32
 _QUOTE, _BACKSLASH, _COLON, _COMMA, _BLANK, _I, _P, _ZERO = map(ord, '"\\:, ip0')
 _OPENING, _CLOSING = (ord("{"), ord("[")), (ord("}"), ord("]"))
 _DAY = 86_400_000_000
@@ -116,12 +116,12 @@ class ColumnBlocks:
         judge, block = self._judge, self._ahead.next()
         if not block.count or not judge.agrees(block, first, previous):
             return None
-        end = _HASH_BYTES * block.count
+        end = HASH_BYTES * block.count
         before = int(block.rows.cells[block.count - 1, PREV_HASH, 1])
         return SoundColumns(
             Columns(block),
-            judge.hashes[end - _HASH_BYTES : end].tobytes(),
-            block.rows.arena[before : before + _HASH_BYTES].tobytes(),
+            judge.hashes[end - HASH_BYTES : end].tobytes(),
+            block.rows.arena[before : before + HASH_BYTES].tobytes(),
         )
 
     def close(self) -> None:

@@ -3,6 +3,8 @@ nothing to say."""
 
 from __future__ import annotations
 
+from flasktrack.core.header import SALT_BYTES
+from flasktrack.core.merkle import HASH_BYTES
 from flasktrack.verify.compiled.cells import (
     ACTOR_ID,
     ACTOR_SEQ,
@@ -31,7 +33,6 @@ from flasktrack.verify.compiled.header import FAILED, longest_header, next_relat
 from flasktrack.verify.compiled.symbols import compiled
 
 _SECTIONS = 3
-_SALT_BYTES, _HASH_BYTES = 16, 32
 
 
 @compiled
@@ -53,12 +54,12 @@ def give_hashes(
         end = write_header(arena, cells, row, organization, room, 1)
         if end == FAILED or cells[row, PREV_HASH, 0] != BINARY:
             return False
-        if cells[row, HASH, 0] != BINARY or cells[row, HASH, 2] != _HASH_BYTES:
+        if cells[row, HASH, 0] != BINARY or cells[row, HASH, 2] != HASH_BYTES:
             return False
         digest_of_two(state, digest, room.ctypes.data, end, room.ctypes.data, 0)
-        before, start, stored = cells[row, PREV_HASH, 1], _HASH_BYTES * row, cells[row, HASH, 1]
-        for place in range(_HASH_BYTES):
-            link = previous[place] if row == 0 else hashes[start - _HASH_BYTES + place]
+        before, start, stored = cells[row, PREV_HASH, 1], HASH_BYTES * row, cells[row, HASH, 1]
+        for place in range(HASH_BYTES):
+            link = previous[place] if row == 0 else hashes[start - HASH_BYTES + place]
             if arena[stored + place] != digest[place] or arena[before + place] != link:
                 return False
             hashes[start + place] = digest[place]
@@ -77,15 +78,15 @@ def _section_agrees(arena: Bytes, cells: Numbers, row: int, section: int, state:
     whole = (
         cells[row, body, 0] == TEXT
         and cells[row, salt, 0] == BINARY
-        and cells[row, salt, 2] == _SALT_BYTES  # otherwise bytes could move between salt and body unnoticed
+        and cells[row, salt, 2] == SALT_BYTES  # otherwise bytes could move between salt and body unnoticed
         and cells[row, told, 0] == BINARY
     )
     if not whole:
         return False
     at = arena.ctypes.data
-    digest_of_two(state, digest, at + cells[row, salt, 1], _SALT_BYTES, at + cells[row, body, 1], cells[row, body, 2])
+    digest_of_two(state, digest, at + cells[row, salt, 1], SALT_BYTES, at + cells[row, body, 1], cells[row, body, 2])
     offset = cells[row, told, 1]
-    for place in range(_HASH_BYTES):
+    for place in range(HASH_BYTES):
         if arena[offset + place] != digest[place]:
             return False
     return True

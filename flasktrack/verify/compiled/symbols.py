@@ -94,7 +94,7 @@ def _sources() -> str:
     here = Path(__file__).parent
     core = here.parents[1] / "core"
     digest = sha256()
-    for file in (*sorted(here.glob("*.py")), core / "record.py", core / "merkle.py"):
+    for file in (*sorted(here.glob("*.py")), core / "record.py", core / "merkle.py", core / "header.py"):
         digest.update(f"{file.name}\0{file.stat().st_size}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
