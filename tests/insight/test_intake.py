@@ -48,6 +48,7 @@ def taken_in(
 @pytest.fixture(autouse=True)
 def _always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "WORTH_LOADING", -MAX_POSITION)
+    monkeypatch.setattr(compiled, "WORTH_COMPILING", -MAX_POSITION)
 
 
 def test_a_laboratory_is_taken_in_alike(lab: Engine) -> None:

@@ -16,6 +16,7 @@ from flasktrack.store.engine import initialize, open_engine
 from flasktrack.trust.anchors import Anchors
 from flasktrack.trust.keyring import Keyring
 from flasktrack.verify import compiled
+from flasktrack.verify.compiled import machine
 from tests.verify.sealed import Sealed
 
 
@@ -74,3 +75,4 @@ def _initialized(url: str) -> Iterator[Engine]:
 def _compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled code takes what is sound of the smallest chain; what is not goes through the rules row by row."""
     monkeypatch.setattr(compiled, "WORTH_LOADING", -MAX_POSITION)
+    machine.allow_compiling()

@@ -1,6 +1,8 @@
 """The rules for sound records, compiled: machine code that reads rows from the database's own library, builds their
 headers and hashes them, without making a Python object of any value.
 
+    machine     functions as machine code, kept in files
+    making      such files, made by numba
     symbols     the functions of SQLite, libpq and OpenSSL that Python's own modules are linked with
     cells       where the values of a block of rows stand
     sqlite, postgresql      fill a block from a cursor
@@ -16,14 +18,13 @@ headers and hashes them, without making a Python object of any value.
 A block that is not sound throughout, down to a byte, is left to the rules in `verify.chain`, which read it anew and
 know what to call it. So nothing here accuses anybody: what it must never do is pass a block that the rules would not.
 Where a library can't be reached, those rules read everything.
-
-numba compiles each function when it is first needed, and keeps what it made beside the module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,36 +41,42 @@ if TYPE_CHECKING:
     from flasktrack.verify.compiled.indexes import Indexes
     from flasktrack.verify.rows import Streams
 
-T = TypeVar("T")
-
-WORTH_LOADING = 25_000
-"""Records below which loading what was compiled takes longer than it would save."""
+WORTH_LOADING, WORTH_COMPILING = 10_000, 25_000
+"""Records below which loading what was compiled, or compiling it, takes longer than it would save."""
 
 _ready = False
-"""Compiled code was opened in this process, so all that it calls is there."""
+"""What compiled code needs is loaded in this process."""
+
+
+def load() -> None:
+    """Load it, for a process that will need it often."""
+    from flasktrack.verify.compiled import blocks, columns  # noqa: F401
+
+    global _ready
+    _ready = True
 
 
 def open_blocks(streams: Streams, seed: bytes) -> Blocks | None:
     """The rows of `streams` in blocks, for a tape of this seed; None where there are few of them, or compiled code
     can't read them."""
-    if not _is_worth_it(streams):
+    if not _is_worth_it(streams.last - streams.first + 1):
         return None
     from flasktrack.verify.compiled.blocks import Blocks
 
     try:
-        return _opened(Blocks(streams, seed))
+        return Blocks(streams, seed)
     except Unreadable:
         return None
 
 
 def open_columns(streams: Streams) -> ColumnBlocks | None:
     """As `open_blocks`, in columns."""
-    if not _is_worth_it(streams):
+    if not _is_worth_it(streams.last - streams.first + 1):
         return None
     from flasktrack.verify.compiled.columns import ColumnBlocks
 
     try:
-        return _opened(ColumnBlocks(streams))
+        return ColumnBlocks(streams)
     except Unreadable:
         return None
 
@@ -77,7 +84,8 @@ def open_columns(streams: Streams) -> ColumnBlocks | None:
 def open_indexes(engine: Engine) -> Indexes | None:
     """A quick check for `IndexCheck`; None where there are few records, or compiled code can't read the database."""
     file = sqlite_file(engine)
-    if file is None or not (_ready or _holds_many(engine)):
+    records = None if file is None else _records(engine)
+    if file is None or records is None or not _is_worth_it(records):
         return None
     from flasktrack.verify.compiled.indexes import Indexes
 
@@ -87,28 +95,30 @@ def open_indexes(engine: Engine) -> Indexes | None:
         return None
 
 
-def _holds_many(engine: Engine) -> bool:
+def _records(engine: Engine) -> int | None:
     # Either check finds the same: whoever altered the sizes gains nothing by it.
     try:
-        return sum(chain_sizes(engine).values()) >= WORTH_LOADING
+        return sum(chain_sizes(engine).values())
     except (FlaskTrackError, SQLAlchemyError):  # the other check says what is wrong
-        return False
+        return None
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
     """`trust.tree.fold` by the quickest means at hand."""
-    if not _ready:
-        return tree.fold(hashes)
-    from flasktrack.verify.compiled import hashing
+    if _ready:
+        from flasktrack.verify.compiled import hashing
 
-    return hashing.fold(hashes)
-
-
-def _is_worth_it(streams: Streams) -> bool:
-    return _ready or streams.last - streams.first >= WORTH_LOADING
+        with suppress(Unreadable):
+            return hashing.fold(hashes)
+    return tree.fold(hashes)
 
 
-def _opened(blocks: T) -> T:
-    global _ready
-    _ready = True
-    return blocks
+def _is_worth_it(records: int) -> bool:
+    """Whether compiled code is ready for so many records."""
+    if records >= WORTH_LOADING and not _ready:
+        load()
+    if records >= WORTH_COMPILING:
+        from flasktrack.verify.compiled.machine import allow_compiling
+
+        allow_compiling()
+    return _ready

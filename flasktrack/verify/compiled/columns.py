@@ -25,7 +25,7 @@ from flasktrack.verify.compiled.cells import (
 )
 from flasktrack.verify.compiled.hashing import Hasher, digest_of_two
 from flasktrack.verify.compiled.header import next_related
-from flasktrack.verify.compiled.symbols import compiled
+from flasktrack.verify.compiled.machine import compiled
 from flasktrack.verify.rows import Streams
 
 _QUOTE, _BACKSLASH, _COLON, _COMMA, _BLANK, _I, _P, _ZERO = map(ord, '"\\:, ip0')

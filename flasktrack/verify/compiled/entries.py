@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from flasktrack.verify.compiled.cells import BINARY, NULL, NUMBER, TEXT, Numbers, Unreadable
+from flasktrack.verify.compiled.machine import compiled
 from flasktrack.verify.compiled.siphash import Word, Words, absorb, begin, finish
 from flasktrack.verify.compiled.snapshot import DONE, ROW, TYPE_BLOB, TYPE_INTEGER, TYPE_NULL, TYPE_TEXT, Snapshot
 from flasktrack.verify.compiled.symbols import (
-    compiled,
     memcpy,
     sqlite3_column_value,
     sqlite3_step,

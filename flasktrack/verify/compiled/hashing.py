@@ -9,9 +9,9 @@ import numpy as np
 from flasktrack.core.merkle import HASH_BYTES
 from flasktrack.trust import tree
 from flasktrack.verify.compiled.cells import Bytes, Unreadable
+from flasktrack.verify.compiled.machine import compiled
 from flasktrack.verify.compiled.symbols import (
     SHA256_STATE_BYTES,
-    compiled,
     hashing,
     sha256_final,
     sha256_init,

@@ -9,7 +9,7 @@ import numpy as np
 
 from flasktrack.core.record import Record
 from flasktrack.verify.compiled.cells import BINARY, NULL, NUMBER, TEXT, Bytes, Numbers
-from flasktrack.verify.compiled.symbols import compiled
+from flasktrack.verify.compiled.machine import compiled
 
 _TEXT, _NUMBER, _DIGEST, _RELATED, _ORGANIZATION = range(5)
 

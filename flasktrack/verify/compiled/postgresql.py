@@ -22,8 +22,8 @@ from flasktrack.verify.compiled.cells import (
     Numbers,
     Unreadable,
 )
+from flasktrack.verify.compiled.machine import compiled
 from flasktrack.verify.compiled.symbols import (
-    compiled,
     memcpy,
     postgresql_library,
     pq_getisnull,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from flasktrack.verify.compiled.symbols import compiled
+from flasktrack.verify.compiled.machine import compiled
 
 Word = np.uint64
 Words = npt.NDArray[np.uint64]

@@ -30,7 +30,7 @@ from flasktrack.verify.compiled.cells import (
 )
 from flasktrack.verify.compiled.hashing import digest_of_two
 from flasktrack.verify.compiled.header import FAILED, longest_header, next_related, write_header
-from flasktrack.verify.compiled.symbols import compiled
+from flasktrack.verify.compiled.machine import compiled
 
 _SECTIONS = 3
 

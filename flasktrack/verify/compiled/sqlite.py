@@ -25,9 +25,9 @@ from flasktrack.verify.compiled.cells import (
     Numbers,
     Unreadable,
 )
+from flasktrack.verify.compiled.machine import compiled
 from flasktrack.verify.compiled.snapshot import DONE, ROW, TYPE_BLOB, TYPE_INTEGER, TYPE_NULL, TYPE_TEXT, Snapshot
 from flasktrack.verify.compiled.symbols import (
-    compiled,
     memcpy,
     sqlite3_column_int64,
     sqlite3_column_type,

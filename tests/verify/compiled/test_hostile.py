@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import os
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -23,7 +21,7 @@ from flasktrack.store.verifications import Verification
 from flasktrack.trust import tree
 from flasktrack.verify import chain, compiled, rows
 from flasktrack.verify.chain import BLOCK
-from flasktrack.verify.compiled import blocks, symbols
+from flasktrack.verify.compiled import blocks
 from flasktrack.verify.compiled.cells import ROWS
 from flasktrack.verify.continuity import Tape
 from flasktrack.verify.rows import Streams
@@ -201,31 +199,11 @@ def test_a_time_that_no_text_can_have_before_a_range_gives_a_verdict(
     assert between(postgresql_engine, lab, 11, 20).records == 10
 
 
-def test_machine_code_is_not_used_once_its_sources_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """numba itself looks at one file alone, and what is compiled has in it what others define."""
-    doubled = _function(tmp_path)
-    assert _calls(doubled) == 0, "it was compiled"
-    assert _calls(_function(tmp_path)) == 1, "it was read"
-    monkeypatch.setattr(symbols, "_sources", lambda: "others")
-    assert _calls(_function(tmp_path)) == 0
-
-
-@pytest.mark.parametrize("kind", [".nbi", ".nbc"])
-@pytest.mark.parametrize("content", [b"", b"\x80\x05", b"no pickle"])
-def test_machine_code_whose_file_is_damaged_is_made_anew(tmp_path: Path, kind: str, content: bytes) -> None:
-    _calls(_function(tmp_path))
-    (damaged,) = tmp_path.rglob(f"*{kind}")
-    damaged.write_bytes(content)
-    assert _calls(_function(tmp_path)) == 0
-    assert _calls(_function(tmp_path)) == 1
-
-
 def test_without_a_library_everything_is_read_row_by_row(alone: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "hashing", lambda: False)
     monkeypatch.setattr(compiled, "_ready", False)
     make_chain(alone, LAB, 300)
     assert verify(alone, LAB).status == "verified"
-    assert not compiled._ready
     hashes = [bytes([number]) * 32 for number in range(4)]
     assert compiled.fold(hashes) == tree.fold(hashes)
 
@@ -305,21 +283,3 @@ def test_parts_that_are_closed_leave_the_connection_to_others(engine: Engine, la
             next(parts)
         with engine.connect() as connection:
             assert len(list(Streams(connection, lab, 1, 10).hashes())) == 10
-
-
-def _function(folder: Path) -> Any:
-    """A compiled function of a module that is loaded anew."""
-    file = folder / "doubling.py"
-    file.write_text("def doubled(number):\n    return 2 * number\n")
-    spec = importlib.util.spec_from_file_location("doubling", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["doubling"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return symbols.compiled(module.doubled)
-
-
-def _calls(function: Any) -> int:
-    """Call it; how often what was compiled was found in a file."""
-    assert function(21) == 42
-    return sum(function.stats.cache_hits.values())

@@ -320,7 +320,7 @@ def test_what_no_record_holds_is_left_to_sqlite(tmp_path: Path) -> None:
 
 
 def test_it_is_asked_of_files_with_many_records(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "_ready", False)
+    monkeypatch.setattr(compiled, "_ready", False)  # few records are worth it where compiled code is loaded
     engine = open_engine(f"sqlite:///{file}")
     monkeypatch.setattr(compiled, "WORTH_LOADING", 19)
     assert open_indexes(engine) is None
