@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flasktrack.core.check import fields_hash
 from flasktrack.core.header import SALT_BYTES, ZERO_HASH
+from flasktrack.core.merkle import HASH_BYTES
 from flasktrack.core.record import MAX_POSITION
 from flasktrack.core.related import parse_related
 from flasktrack.verify.compiled import open_blocks
 from flasktrack.verify.compiled.cells import Unreadable
 from flasktrack.verify.continuity import ABSENT, UNKNOWN, Tape, fingerprint, name_key
-from flasktrack.verify.roots import LeafTrail
+from flasktrack.verify.roots import LeafTrail, as_leaf
 from flasktrack.verify.rows import Streams
 
 if TYPE_CHECKING:
@@ -157,10 +158,10 @@ class ChainCheck:
                 sound := blocks.next_sound(self._expected, self.last_hash, self.last_time)
             ):
                 self.tape.add(sound.continuity)
-                self.trail.leaves += sound.hashes
-                self._expected += len(sound.hashes)
-                self.last_hash, self.last_time = sound.hashes[-1], sound.last_time
-                self._go_on(len(sound.hashes))
+                self.trail.add(sound.hashes)
+                self._expected += sound.records
+                self.last_hash, self.last_time = sound.hashes[-HASH_BYTES:], sound.last_time
+                self._go_on(sound.records)
         except Unreadable:
             pass  # the driver reads it, and says what is wrong if it can't either
         finally:
@@ -213,7 +214,8 @@ class ChainCheck:
             links.take(seq - 1)
         self._expected = max(seq + 1, 1)
         trail, previous = self.trail, self.last_hash
-        trail.leaves.append(stored_hash)
+        if seq >= 1:  # there is no leaf at any other
+            trail.add(as_leaf(stored_hash))
         related: tuple[tuple[str, str], ...] = ()
         computed, earlier = None, False
         with suppress(TypeError, ValueError, AttributeError):  # a tampered row may hold anything
@@ -222,9 +224,7 @@ class ChainCheck:
             computed = fields_hash((self.organization_id, *row[:17], related, *row[18:24]))
         if computed is None or computed != stored_hash or seq < 1:
             self._suspect(row)
-            if seq < 1:  # there is no such position, so no such leaf
-                trail.leaves.pop()
-            else:
+            if seq >= 1:
                 trail.doubt(seq)
             links.take(seq)
             self.last_hash = None

@@ -10,6 +10,7 @@ at a chunk's first leaf gives its nodes by itself, so ranges that several worker
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from flasktrack.core.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
 from flasktrack.verify.compiled import fold
@@ -17,6 +18,12 @@ from flasktrack.verify.compiled import fold
 CHUNK = 256
 """Leaves of a node at level 8."""
 _NOTHING = bytes(HASH_BYTES)
+
+
+def as_leaf(value: Any) -> bytes:
+    """A stored hash as a leaf: an intruder may have put anything in its place, and what is no hash gives no root that
+    somebody signed."""
+    return value if type(value) is bytes and len(value) == HASH_BYTES else _NOTHING
 
 
 class LeafRange:
@@ -33,48 +40,48 @@ class LeafRange:
         self.partial: dict[int, list[bytes]] = {}
         """Size -> the full subtrees over its leaves after the chunks before, the largest first."""
         self._wanted = sorted({size for size in wanted if size >= first})
-        self._pending: list[bytes] = []
-        self._tail: list[bytes] = []
+        self._pending = bytearray()
+        self._tail = b""
         """The leaves of the last chunk that is whole; once finished, of the last chunk."""
         self._next = 0
 
-    def add(self, leaves: Sequence[bytes]) -> None:
-        """The next leaves, in order."""
-        pending = self._pending
-        for start in range(0, len(leaves), CHUNK):
-            pending.extend(leaves[start : start + CHUNK])
-            if len(pending) >= CHUNK:
-                self._keep(CHUNK)
-                self._tail = pending[:CHUNK]
-                self.nodes.append(fold(self._tail))
-                del pending[:CHUNK]
+    def add(self, leaves: bytes | bytearray) -> None:
+        """The next leaves, in order, one behind the other."""
+        pending, size = self._pending, CHUNK * HASH_BYTES
+        pending += leaves
+        whole = len(pending) - len(pending) % size
+        for start in range(0, whole, size):
+            self._tail = bytes(pending[start : start + size])
+            self._keep(self._tail)
+            self.nodes.append(fold(self._tail))
+        del pending[:whole]
 
     def finish(self) -> None:
         """No leaf follows."""
-        self._keep(len(self._pending))
-        self._tail = self._pending or self._tail
-        self._pending = []
+        rest = bytes(self._pending)
+        self._keep(rest)
+        self._tail = rest or self._tail
+        self._pending.clear()
 
     def mend_last(self, leaf: bytes) -> None:
         """Put another leaf in the place of the last one, after `finish`."""
-        tail = self._tail
-        if not tail:
+        if not self._tail:
             return
-        tail[-1] = leaf
+        tail = self._tail = self._tail[:-HASH_BYTES] + as_leaf(leaf)
         size = self.first - 1 + CHUNK * len(self.nodes)
-        if len(tail) == CHUNK:
+        if len(tail) == CHUNK * HASH_BYTES:
             self.nodes[-1] = fold(tail)
         else:
-            size += len(tail)
+            size += len(tail) // HASH_BYTES
         if size in self.partial:
             self.partial[size] = list(_full_subtrees(tail))
 
-    def _keep(self, count: int) -> None:
-        """Keep the leaves of sizes that end among the first `count` pending ones."""
+    def _keep(self, leaves: bytes) -> None:
+        """Keep the leaves of sizes that end among these, which follow the chunks before."""
         before = self.first - 1 + CHUNK * len(self.nodes)
-        while self._next < len(self._wanted) and self._wanted[self._next] <= before + count:
+        while self._next < len(self._wanted) and self._wanted[self._next] <= before + len(leaves) // HASH_BYTES:
             size = self._wanted[self._next]
-            self.partial[size] = list(_full_subtrees(self._pending[: size - before]))
+            self.partial[size] = list(_full_subtrees(leaves[: (size - before) * HASH_BYTES]))
             self._next += 1
 
 
@@ -95,35 +102,37 @@ class LeafTrail:
         """The first record is not confirmed by the next, so it can't tell the leaf before the range."""
         self.last_unconfirmed = False
         """The last record told the leaf before it, and nothing in the range confirms it."""
-        self.leaves: list[bytes] = []
+        self._leaves = bytearray()
         """Leaves that were not handed on yet; the last one may still be mended."""
         self._witness = 0
         self._lost = False
 
+    def add(self, leaves: bytes) -> None:
+        """The next leaves, in order, one behind the other."""
+        self._leaves += leaves
+
     def doubt(self, seq: int) -> None:
-        """The row at `seq`, whose leaf was just appended, can't be relied on; the next link may settle it."""
+        """The row at `seq`, whose leaf was just added, can't be relied on; the next link may settle it."""
         self._give_up(seq)
         self.unsettled = seq
-        if type(self.leaves[-1]) is not bytes or len(self.leaves[-1]) != HASH_BYTES:
-            self.leaves[-1] = _NOTHING
 
     def absent(self, first: int, last: int) -> None:
         """No rows stand at these positions; one alone may still be settled by the next link."""
         self._give_up(first)
         if first == last:
-            self.leaves.append(_NOTHING)
+            self.add(_NOTHING)
             self.unsettled = first
         else:
             self._doubtful(first)
             if not self._lost:
-                self.range.add(self.leaves)
-            self.leaves.clear()
+                self.range.add(self._leaves)
+            self._leaves.clear()
             self._lost = True  # how many leaves to put there can't be trusted either
 
     def settle(self, seq: int, prev_hash: bytes) -> None:
-        """The sound record at `seq`, whose leaf was just appended, links to this, and not to the leaf before it."""
-        if len(self.leaves) > 1:
-            self.leaves[-2] = prev_hash
+        """The sound record at `seq`, whose leaf was just added, links to this, and not to the leaf before it."""
+        if len(self._leaves) > HASH_BYTES:
+            self._leaves[-2 * HASH_BYTES : -HASH_BYTES] = as_leaf(prev_hash)
         if self.unsettled is None:
             self._give_up(seq)
         self.unsettled = None
@@ -131,10 +140,10 @@ class LeafTrail:
 
     def hand_on(self, *, all_: bool = False) -> None:
         """Give the range what will not change any more."""
-        kept = [] if all_ else self.leaves[-1:]
+        settled = len(self._leaves) if all_ else max(0, len(self._leaves) - HASH_BYTES)
         if not self._lost:
-            self.range.add(self.leaves if all_ else self.leaves[:-1])
-        self.leaves[:] = kept
+            self.range.add(self._leaves[:settled])
+        del self._leaves[:settled]
         if all_:
             self.range.finish()
 
@@ -205,10 +214,11 @@ class _Tree:
         return found
 
 
-def _full_subtrees(leaves: Sequence[bytes]) -> Iterator[bytes]:
+def _full_subtrees(leaves: bytes) -> Iterator[bytes]:
     """The hashes of the full subtrees that the leaves fall into, the largest first."""
-    start = 0
-    for bit in reversed(range(len(leaves).bit_length())):
-        if len(leaves) & 1 << bit:
-            yield fold(leaves[start : start + (1 << bit)])
-            start += 1 << bit
+    count, start = len(leaves) // HASH_BYTES, 0
+    for bit in reversed(range(count.bit_length())):
+        if count & 1 << bit:
+            end = start + (HASH_BYTES << bit)
+            yield fold(leaves[start:end])
+            start = end

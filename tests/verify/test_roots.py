@@ -22,7 +22,7 @@ def expected(size: int) -> bytes:
 @pytest.mark.parametrize("size", [1, 2, 3, 255, 256, 257, 511, 512, 513, 700, 768, 818])
 def test_a_root_at_any_size(size: int) -> None:
     whole = LeafRange(1, [size])
-    whole.add(LEAVES)
+    whole.add(b"".join(LEAVES))
     whole.finish()
     assert dict(roots([whole])) == {size: expected(size)}
 
@@ -40,7 +40,7 @@ def test_ranges_give_the_same_roots_as_the_whole(sizes: set[int], cuts: set[int]
         place, turn = start, 0
         while place < end:
             step = min(steps[turn % len(steps)], end - place)
-            part.add(LEAVES[place : place + step])
+            part.add(b"".join(LEAVES[place : place + step]))
             place, turn = place + step, turn + 1
         part.finish()
         ranges.append(part)

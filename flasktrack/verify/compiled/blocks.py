@@ -99,7 +99,9 @@ class Ahead:
 class Sound(NamedTuple):
     """What a block in which every record is in order leaves for what comes after it."""
 
-    hashes: list[bytes]
+    records: int
+    hashes: bytes
+    """One behind the other."""
     continuity: bytes
     """What `Tape` takes down of it."""
     last_time: str
@@ -200,10 +202,10 @@ class Blocks:
         )
         if not in_order:
             return None
-        hashes = judge.hashes[: HASH_BYTES * count].tobytes()
         _, offset, length = rows.cells[count - 1, RECORDED_AT]
         return Sound(
-            [hashes[place : place + HASH_BYTES] for place in range(0, len(hashes), HASH_BYTES)],
+            count,
+            judge.hashes[: HASH_BYTES * count].tobytes(),
             self._tape[:count].tobytes(),
             rows.arena[offset : offset + length].tobytes().decode(),
         )

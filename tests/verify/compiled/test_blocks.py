@@ -47,8 +47,8 @@ def taken(engine: Engine, lab: str, first: int = 1, last: int = ORDINARY) -> lis
         hashes: list[bytes] = []
         with closing(found):
             while (sound := found.next_sound(first + len(hashes), previous, time)) is not None:
-                hashes += sound.hashes
-                previous, time = sound.hashes[-1], sound.last_time
+                hashes += [sound.hashes[place : place + 32] for place in range(0, len(sound.hashes), 32)]
+                previous, time = hashes[-1], sound.last_time
         return hashes
 
 

@@ -205,7 +205,7 @@ def test_without_a_library_everything_is_read_row_by_row(alone: Engine, monkeypa
     make_chain(alone, LAB, 300)
     assert verify(alone, LAB).status == "verified"
     hashes = [bytes([number]) * 32 for number in range(4)]
-    assert compiled.fold(hashes) == tree.fold(hashes)
+    assert compiled.fold(b"".join(hashes)) == tree.fold(hashes)
 
 
 def test_without_a_thread_everything_is_read_row_by_row(alone: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
