@@ -7,6 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 import flasktrack.ui
+from flasktrack.verify import compiled
 
 
 def load_pages() -> None:
@@ -17,5 +18,6 @@ def load_pages() -> None:
     """
     for module in iter_modules(flasktrack.ui.__path__):
         import_module(f"{flasktrack.ui.__name__}.{module.name}")
+    compiled.load()  # it checks the few records, too, that came since the last page
     gc.collect()
     gc.freeze()

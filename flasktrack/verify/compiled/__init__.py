@@ -50,7 +50,7 @@ _ready = False
 
 def load() -> None:
     """Load it, for a process that will need it often."""
-    from flasktrack.verify.compiled import blocks, columns  # noqa: F401
+    from flasktrack.verify.compiled import blocks  # noqa: F401
 
     global _ready
     _ready = True
