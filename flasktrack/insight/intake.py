@@ -40,6 +40,7 @@ _SECTIONS_AT = 26  # audit_record's columns come first, then body and salt of ea
 _FIRST_YEAR = np.datetime64("0001-01-01", "us")
 _WHOLE = frozenset({int, type(None)})
 _RECORD_COLUMNS = [column for column in record.columns if column.name != "organization_id"]
+_KINDS = {column.name: str(column.type) for column in _RECORD_COLUMNS}
 _RECORD_SCHEMA, _RELATED_SCHEMA = arrow_schema(record), arrow_schema(related)
 
 
@@ -231,9 +232,7 @@ class _Check:
         if not held:
             return
         arrays = [pa.array(repeat(self.organization_id, held), pa.string())]
-        arrays += [
-            _array(str(column.type), values) for column, values in zip(_RECORD_COLUMNS, self.columns, strict=True)
-        ]
+        arrays += [_array(kind, values) for kind, values in zip(_KINDS.values(), self.columns, strict=True)]
         seqs, types, ids = zip(*self.related, strict=True) if self.related else ((), (), ())
         links = [
             pa.array([self.organization_id] * len(seqs), pa.string()),
@@ -263,13 +262,10 @@ def _batches(organization_id: str, columns: Columns) -> tuple[pa.RecordBatch, pa
         "failed": pa.nulls(columns.count, pa.string()),
         **times,
     }
-    arrays = [pa.array(repeat(organization_id, columns.count), pa.string())]
-    for column in _RECORD_COLUMNS:
-        if column.name in made:
-            arrays.append(made[column.name])
-        else:
-            read = columns.numbers if str(column.type) == "BIGINT" else columns.texts
-            arrays.append(read(cells.AT[column.name]))
+    texts = [name for name, kind in _KINDS.items() if kind == "TEXT" and name not in made]
+    made |= dict(zip(texts, columns.texts(*(cells.AT[name] for name in texts)), strict=True))
+    made |= {name: columns.numbers(cells.AT[name]) for name in _KINDS if name not in made}
+    arrays = [pa.array(repeat(organization_id, columns.count), pa.string()), *(made[name] for name in _KINDS)]
     links = [pa.array(repeat(organization_id, len(related[0])), pa.string()), *related]
     return (
         pa.RecordBatch.from_arrays(arrays, schema=_RECORD_SCHEMA),

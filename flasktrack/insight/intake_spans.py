@@ -32,14 +32,11 @@ def read_records(
     source: Engine, connection: Connection, organization_id: str, first: int, last: int, erasures: Sequence[Erasure]
 ) -> Generator[Part, None, None]:
     """The records from `first` to `last`, checked, in order; to be closed before the connection is."""
-    if last - first < WORTH_WORKERS:
-        yield from read_parts(connection, organization_id, first, last, erasures)
-        return
     # In tables that were altered a position may hold more than one row, which compiled code knows nothing of.
     compiled = not inspect_tables(connection)
     workers = _processors()
     shared = source.dialect.name != "sqlite" or sqlite_file(source) is not None
-    if workers == 1 or not shared:
+    if last - first < WORTH_WORKERS or workers == 1 or not shared:
         yield from read_parts(connection, organization_id, first, last, erasures, compiled=compiled)
         return
     reached = first - 1

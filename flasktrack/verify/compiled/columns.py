@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +22,12 @@ from flasktrack.verify.compiled.cells import (
     TIME_FORM,
     Bytes,
     Numbers,
+    Unreadable,
 )
 from flasktrack.verify.compiled.hashing import Hasher, digest_of_two
 from flasktrack.verify.compiled.header import next_related
 from flasktrack.verify.compiled.machine import compiled
+from flasktrack.verify.compiled.symbols import memcpy
 from flasktrack.verify.rows import Streams
 
 _QUOTE, _BACKSLASH, _COLON, _COMMA, _BLANK, _I, _P, _ZERO = map(ord, '"\\:, ip0')
@@ -41,9 +43,9 @@ class Columns:
         self.count = block.count
         self._arena, self._cells = block.rows.arena, block.rows.cells
 
-    def texts(self, column: int) -> pa.Array:
-        """A column of text (see `cells`)."""
-        return self._texts(self._cells[: self.count, column])
+    def texts(self, *columns: int) -> list[pa.Array]:
+        """Columns of text (see `cells`)."""
+        return self._texts(self._cells[: self.count], columns)
 
     def numbers(self, column: int) -> pa.Array:
         """A column of numbers that is never null."""
@@ -59,7 +61,10 @@ class Columns:
     def addresses(self) -> pa.Array | None:
         """`ip` of each context, null where it has none; None where one takes a parser of JSON to read."""
         found: Numbers = np.zeros((self.count, 3), dtype=np.int64)
-        return self._texts(found) if _addresses(self._arena, self._cells, self.count, found) else None
+        if not _addresses(self._arena, self._cells, self.count, found):
+            return None
+        (addresses,) = self._texts(found[:, np.newaxis], [0])
+        return addresses
 
     def fingerprints(self, column: int) -> pa.Array:
         """For each body of `column` the first eight bytes of its SHA-256, as a number; 1 for 0, null for none."""
@@ -80,17 +85,24 @@ class Columns:
         count = _related(self._arena, self._cells, self.count, seqs, items)
         if count < 0:
             return None
-        return pa.array(seqs[:count].copy()), self._texts(items[:count, 0]), self._texts(items[:count, 1])
+        types, ids = self._texts(items[:count], [0, 1])
+        return pa.array(seqs[:count].copy()), types, ids
 
-    def _texts(self, cells: Numbers) -> pa.Array:
-        there = cells[:, 0] == TEXT
-        lengths = np.where(there, cells[:, 2], 0)
-        ends = np.zeros(len(cells) + 1, dtype=np.int32)
-        np.cumsum(lengths, out=ends[1:])
-        data: Bytes = np.empty(ends[-1], dtype=np.uint8)
-        _gather(self._arena, cells[:, 1], ends, data)
-        valid = pa.py_buffer(np.packbits(there, bitorder="little"))
-        return pa.StringArray.from_buffers(len(cells), pa.py_buffer(ends), pa.py_buffer(data), valid)
+    def _texts(self, cells: Numbers, columns: Sequence[int]) -> list[pa.Array]:
+        rows, chosen = len(cells), np.array(columns, dtype=np.int64)
+        ends = np.zeros((len(columns), rows + 1), dtype=np.int32)
+        valid: Bytes = np.zeros((len(columns), (rows + 7) // 8), dtype=np.uint8)
+        starts: Numbers = np.zeros(len(columns) + 1, dtype=np.int64)
+        _measure(cells, chosen, ends, valid, starts)
+        data: Bytes = np.empty(starts[-1], dtype=np.uint8)
+        if not _gather(self._arena, self._arena.ctypes.data, cells, chosen, ends, starts, data, data.ctypes.data):
+            raise Unreadable
+        return [
+            pa.StringArray.from_buffers(
+                rows, *map(pa.py_buffer, (ends[at], data[starts[at] : starts[at + 1]], valid[at]))
+            )
+            for at in range(len(columns))
+        ]
 
 
 class SoundColumns(NamedTuple):
@@ -130,11 +142,33 @@ class ColumnBlocks:
 
 
 @compiled
-def _gather(arena: Bytes, starts: Numbers, ends: Any, data: Bytes) -> None:
-    for row in range(len(starts)):
-        start = starts[row] - ends[row]
-        for place in range(ends[row], ends[row + 1]):
-            data[place] = arena[start + place]
+def _measure(cells: Numbers, columns: Numbers, ends: Any, valid: Bytes, starts: Numbers) -> None:
+    """Where each text of the columns ends, counted from its column's start; which are there; and where the columns
+    start, one behind the other."""
+    for at in range(len(columns)):
+        used = 0
+        for row in range(len(cells)):
+            if cells[row, columns[at], 0] == TEXT:
+                used += cells[row, columns[at], 2]
+                valid[at, row >> 3] |= 1 << (row & 7)
+            ends[at, row + 1] = used
+        starts[at + 1] = starts[at] + used
+
+
+@compiled
+def _gather(
+    arena: Bytes, address: int, cells: Numbers, columns: Numbers, ends: Any, starts: Numbers, data: Bytes, to: int
+) -> bool:
+    """Copy the texts of the columns; false where one of them would lie outside of what there is."""
+    for at in range(len(columns)):
+        for row in range(len(cells)):
+            start, place = cells[row, columns[at], 1], starts[at] + ends[at, row]
+            size = ends[at, row + 1] - ends[at, row]
+            if size > 0:
+                if start < 0 or start + size > len(arena) or place + size > len(data):
+                    return False
+                memcpy(to + place, address + start, size)
+    return True
 
 
 @compiled

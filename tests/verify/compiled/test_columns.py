@@ -28,7 +28,8 @@ def columns(place: int, values: list[Any]) -> Columns:
 
 @given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=20))
 def test_texts(values: list[str | None]) -> None:
-    assert columns(ACTOR_NAME, values).texts(ACTOR_NAME).to_pylist() == values
+    rows = columns(ACTOR_NAME, values)
+    assert [column.to_pylist() for column in rows.texts(ACTOR_NAME, OCCURRED_AT)] == [values, [None] * len(values)]
 
 
 @given(st.lists(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)), max_size=20))  # noqa: DTZ001
@@ -99,6 +100,6 @@ def test_more_items_than_can_be_recorded_are_left_to_others(monkeypatch: pytest.
 
 def test_columns_outlive_their_block() -> None:
     block = columns(ACTOR_NAME, ["Anna", "Ben"])
-    names = block.texts(ACTOR_NAME)
+    (names,) = block.texts(ACTOR_NAME)
     block._arena[:] = np.uint8(0)
     assert names.to_pylist() == ["Anna", "Ben"]
