@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Select, and_, func, or_, select, tuple_
+from sqlalchemy import Select, func, or_
 
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight import copy_tables
@@ -19,7 +19,8 @@ _WINDOWS = (50_000, 1_000_000)
 """How many positions back the entities that were touched last are looked for, before all records are."""
 
 _record = copy_tables.record.c
-_key = (_record.entity_type, _record.entity_id)
+_KEY = ["entity_type", "entity_id"]
+_key = tuple(_record[name] for name in _KEY)
 _newest = func.max(_record.seq).label("newest")
 
 
@@ -58,14 +59,12 @@ def _listed(
 ) -> pd.DataFrame:
     """What was touched, with how many records meet the filter and the name in the newest of them."""
     listed = touched.order_by(_newest.desc()).limit(limit).subquery()
-    of_all = questions.grouped(chosen, ("entity_type", "entity_id"), "records")
-    here = tuple_(*list(of_all.selected_columns)[:2]).in_(select(listed.c.entity_type, listed.c.entity_id))
-    numbers = of_all.where(here).subquery()
-    number = numbers.c.records if counted else func.coalesce(_record.entity_seq, 0)
+    number = func.coalesce(_record.entity_seq, 0).label("records")
     newest = copied(
-        questions.organization.id, *_key, _record.entity_name, number.label("records"),
-        _record.occurred_at.label("last_occurred"),
-    ).join(listed, listed.c.newest == _record.seq)  # fmt: skip
-    if counted:
-        newest = newest.join(numbers, and_(*(numbers.c[column.name] == column for column in _key)))
-    return questions.frame(newest.order_by(_record.seq.desc()))
+        questions.organization.id, *_key, _record.entity_name, number, _record.occurred_at.label("last_occurred")
+    ).join(listed, listed.c.newest == _record.seq)
+    found = questions.frame(newest.order_by(_record.seq.desc()))
+    if not counted or found.empty:
+        return found
+    numbers = questions.frame(questions.of_entities(chosen, found[_KEY].to_numpy().tolist(), "records"))
+    return found.drop(columns="records").merge(numbers, on=_KEY)[list(found)]

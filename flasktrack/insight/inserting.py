@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Connection, Executable, Table, insert
+from sqlalchemy import ARRAY, ColumnElement, Connection, Executable, Table, func, insert, literal
+from sqlalchemy.types import TypeEngine
 
 _TYPES = {"TEXT": pa.string(), "BIGINT": pa.int64(), "DATETIME": pa.timestamp("us")}
 
@@ -14,6 +16,11 @@ _TYPES = {"TEXT": pa.string(), "BIGINT": pa.int64(), "DATETIME": pa.timestamp("u
 def arrow_schema(table: Table) -> pa.Schema:
     """The table's columns as Arrow has them."""
     return pa.schema([(column.name, _TYPES[str(column.type)]) for column in table.columns])
+
+
+def each(values: Sequence[Any], type_: type[TypeEngine[Any]]) -> ColumnElement[Any]:
+    """A row for each value: one parameter, however many they are."""
+    return func.unnest(literal(values, ARRAY(type_)))
 
 
 def fetch_rows(connection: Connection, table: Table, statement: Executable) -> pa.Table:

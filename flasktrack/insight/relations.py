@@ -129,9 +129,8 @@ def _linked(questions: Questions, entity: Reference, direction: str) -> Select[A
 
 def _ends_of(questions: Questions, entity: Reference) -> Select[Any]:
     """[oldest, newest]: between which positions the records about an entity lie."""
-    of_all = questions.grouped(RecordFilter(), ("entity_type", "entity_id"), "oldest", "newest").subquery().c
-    ends = select(func.min(of_all.oldest), func.max(of_all.newest))
-    return ends.where(of_all.entity_type == entity.type, of_all.entity_id == entity.id)
+    found = questions.of_entities(RecordFilter(), [entity], "oldest", "newest").subquery().c
+    return select(func.min(found.oldest), func.max(found.newest))
 
 
 def is_one_of(entities: Select[Any]) -> ColumnElement[bool]:
@@ -143,9 +142,8 @@ def _names(questions: Questions, entities: list[tuple[str, str]]) -> dict[tuple[
     """The name of each entity in the newest record about it."""
     if not entities:
         return {}
-    of_all = questions.grouped(RecordFilter(), ("entity_type", "entity_id"), "newest")
-    newest = of_all.where(tuple_(*list(of_all.selected_columns)[:2]).in_(entities))
-    positions = [row.newest for row in questions.rows(newest)]
+    newest = questions.of_entities(RecordFilter(), entities, "newest").subquery().c.newest
+    positions = [position for (position,) in map(tuple, questions.rows(select(newest)))]
     columns = (_record.entity_type, _record.entity_id, _record.entity_name)
     names = copied(questions.organization.id, *columns).where(_record.seq.in_(positions))
     return {row[:2]: row[2] for row in map(tuple, questions.rows(names))}

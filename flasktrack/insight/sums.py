@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     Connection,
@@ -25,6 +24,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    tuple_,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -32,7 +32,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from flasktrack.insight.copy_tables import SUMS, Sums, copied, record
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.inserting import fetch_rows, insert_rows
+from flasktrack.insight.inserting import each, fetch_rows, insert_rows
 from flasktrack.insight.quarter_hours import quarter_hour
 
 _TOGETHER = {
@@ -61,32 +61,39 @@ def _in_duckdb(element: key_print, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST(md5_number_lower(concat_ws(chr(1), {compiler.process(element.clauses, **kw)})) >> 1 AS BIGINT)"
 
 
-def grouped(organization_id: str, chosen: RecordFilter, key: Sequence[str], *numbers: str) -> Select[Any]:
+def grouped(
+    organization_id: str, chosen: RecordFilter, key: Sequence[str], *numbers: str, among: FromClause | None = None
+) -> Select[Any]:
     """SELECT the columns of `key`, and numbers, of the records that meet a filter, grouped by `key`.
 
     Numbers are `records`, `marked` (so many failed their check), `oldest` and `newest` (positions), `first_occurred`,
     `last_occurred`, and how many were `denied`, `failed` or `not_successful`. `quarter` in a key is the quarter hour.
+    `among` has the columns of `key`: only these keys are given, and rarely another one that `found_by` can't tell from
+    them.
     """
     sums = _fitting(chosen, {*key, *(["outcome"] if any(number in _OUTCOMES for number in numbers) else [])})
     if sums is None:
         columns = [_of_record(name) for name in key]
         counted = [_counted(number).label(number) for number in numbers]
-        return copied(organization_id, *columns, *counted).where(*chosen.copied_conditions()).group_by(*columns)
+        found = copied(organization_id, *columns, *counted).where(*chosen.copied_conditions()).group_by(*columns)
+        return found if among is None else found.where(tuple_(*columns).in_(select(*(among.c[name] for name in key))))
     table = sums.table
     added: list[ColumnElement[Any]] = [_added(table, number).label(number) for number in numbers]
-    mine = table.c.organization_id == organization_id
+    mine = [table.c.organization_id == organization_id]
+    if among is not None:
+        mine.append(_is_among(organization_id, sums, key, among))
     if set(key) == set(sums.key):  # nothing to be put together
         added = [table.c[number] if number in _STORED else _added(table, number, alone=True) for number in numbers]
-        return select(*(table.c[name] for name in key), *added).where(mine, *chosen.sum_conditions(table))
+        return select(*(table.c[name] for name in key), *added).where(*mine, *chosen.sum_conditions(table))
     columns = [table.c[name] for name in key]
-    return select(*columns, *added).where(mine, *chosen.sum_conditions(table)).group_by(*columns)
+    return select(*columns, *added).where(*mine, *chosen.sum_conditions(table)).group_by(*columns)
 
 
 def add(connection: Connection, organization_id: str, first: int, last: int) -> None:
     """Add the records from `first` to `last`, which were just taken in, to the sums."""
     for key, table in SUMS:
         fresh = fetch_rows(connection, table, _summed(organization_id, key, record.c.seq.between(first, last)))
-        given = func.unnest(literal(fresh["found_by"].unique().to_pylist(), ARRAY(BigInteger)))
+        given = each(fresh["found_by"].unique().to_pylist(), BigInteger)
         known = table.c.organization_id == organization_id, table.c.found_by.in_(select(given))
         taken = fetch_rows(connection, table, delete(table).where(*known).returning(*table.c))
         columns = ["organization_id", *key, "found_by"]
@@ -100,6 +107,13 @@ def renew(connection: Connection, organization_id: str) -> None:
     for key, table in SUMS:
         connection.execute(delete(table).where(table.c.organization_id == organization_id))
         connection.execute(insert(table).from_select(table.columns.keys(), _summed(organization_id, key)))
+
+
+def _is_among(organization_id: str, sums: Sums, key: Sequence[str], among: FromClause) -> ColumnElement[bool]:
+    if set(key) != set(sums.key):
+        return tuple_(*(sums.table.c[name] for name in key)).in_(select(*(among.c[name] for name in key)))
+    prints = select(key_print(literal(organization_id), *(among.c[name] for name in sums.key)))
+    return sums.table.c.found_by.in_(prints)
 
 
 def _fitting(chosen: RecordFilter, wanted: set[str]) -> Sums | None:

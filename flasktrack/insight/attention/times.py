@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     CTE,
     BigInteger,
     ColumnElement,
@@ -25,7 +24,6 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.types import TypeEngine
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.look import (
@@ -45,6 +43,7 @@ from flasktrack.insight.attention.said import counted, grouped, lasting, named, 
 from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.attention.working_hours import Stretch, off_hours
 from flasktrack.insight.filter import MAX_VALUES
+from flasktrack.insight.inserting import each
 
 MOST_DAYS = 366
 """Days for which nights are told from days: beyond, only the last of a period."""
@@ -100,14 +99,9 @@ def _days_of(nights: Sequence[Stretch]) -> Subquery:
     ]
     numbers, days, starts, ends = (list(values) for values in zip(*rows, strict=True))
     return select(
-        _each(numbers, Integer).label("number"), _each(days, Date).label("day"), _each(starts, DateTime).label("start"),
-        _each(ends, DateTime).label("end"),
+        each(numbers, Integer).label("number"), each(days, Date).label("day"), each(starts, DateTime).label("start"),
+        each(ends, DateTime).label("end"),
     ).subquery("night")  # fmt: skip
-
-
-def _each(values: list[Any], type_: type[TypeEngine[Any]]) -> ColumnElement[Any]:
-    """A row for each value: one parameter, however many they are."""
-    return func.unnest(literal(values, ARRAY(type_)))
 
 
 def _nights_with(acts: CTE, did: str, meant: ColumnElement[bool], least: int) -> Select[Any]:
