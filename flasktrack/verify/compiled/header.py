@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from flasktrack.core.merkle import HASH_BYTES
 from flasktrack.core.record import Record
 from flasktrack.verify.compiled.cells import BINARY, NULL, NUMBER, TEXT, Bytes, Numbers
 from flasktrack.verify.compiled.machine import compiled
+from flasktrack.verify.compiled.symbols import memcpy
 
 _TEXT, _NUMBER, _DIGEST, _RELATED, _ORGANIZATION = range(5)
 
@@ -63,7 +65,7 @@ _TYPE_OPENS, _ID_OPENS = _bytes('{"type":"'), _bytes('","id":"')  # as `related`
 _ID_FIRST, _TYPE_SECOND = _bytes('{"id":'), _bytes(',"type":')  # as a header has it
 _QUOTE, _BACKSLASH, _COMMA, _ZERO = ord('"'), ord("\\"), ord(","), ord("0")
 _OPEN_LIST, _CLOSE_LIST, _CLOSE = ord("["), ord("]"), ord("}")
-_LETTER_U = ord("u")
+_LETTER_U, _BEFORE_A = ord("u"), ord("a") - 10
 
 # What follows the backslash in the short escapes of RFC 8785; 0 where there is none.
 _SHORT: Bytes = np.zeros(32, dtype=np.uint8)
@@ -189,10 +191,17 @@ def _plain(arena: Bytes, at: int, end: int) -> int:
 
 @compiled
 def _copy(source: Bytes, start: int, end: int, out: Bytes, at: int) -> int:
-    for place in range(start, end):
-        out[at] = source[place]
-        at += 1
-    return at
+    _make_sure(source, start, end)
+    _make_sure(out, at, at + end - start)
+    memcpy(out.ctypes.data + at, source.ctypes.data + start, end - start)
+    return at + end - start
+
+
+@compiled
+def _make_sure(array: Bytes, start: int, end: int) -> None:
+    """That all from `start` to before `end` lies inside of an array."""
+    if not 0 <= start <= end <= len(array):
+        raise IndexError
 
 
 @compiled
@@ -212,21 +221,34 @@ def _number(value: int, out: Bytes, at: int) -> int:
 
 @compiled
 def _digest(arena: Bytes, offset: int, out: Bytes, at: int) -> int:
+    _make_sure(arena, offset, offset + HASH_BYTES)
+    _make_sure(out, at, at + 2 * HASH_BYTES + 2)
     out[at] = _QUOTE
-    at += 1
-    for place in range(offset, offset + 32):
-        out[at] = _HEX[arena[place] >> 4]
-        out[at + 1] = _HEX[arena[place] & 15]
-        at += 2
+    _write_hex(arena, offset, out, at + 1)
+    at += 2 * HASH_BYTES + 1
     out[at] = _QUOTE
     return at + 1
 
 
 @compiled
+def _write_hex(arena: Bytes, offset: int, out: Bytes, at: int) -> None:
+    for place in range(HASH_BYTES):
+        byte = arena[offset + place]
+        high, low = byte >> 4, byte & 15
+        out[at + 2 * place] = high + (_ZERO if high < 10 else _BEFORE_A)
+        out[at + 2 * place + 1] = low + (_ZERO if low < 10 else _BEFORE_A)
+
+
+@compiled
 def _text(arena: Bytes, start: int, end: int, out: Bytes, at: int) -> int:
     """Write a JSON string; FAILED where the bytes are not UTF-8 (RFC 3629)."""
+    _make_sure(arena, start, end)
     out[at] = _QUOTE
     at += 1
+    if _stands_for_itself(arena, start, end):
+        at = _copy(arena, start, end, out, at)
+        out[at] = _QUOTE
+        return at + 1
     place = start
     while place < end:
         byte = arena[place]
@@ -241,12 +263,20 @@ def _text(arena: Bytes, start: int, end: int, out: Bytes, at: int) -> int:
         size = _sequence(arena, place, end)
         if size == 0:
             return FAILED
-        for _ in range(size):
-            out[at] = arena[place]
-            at += 1
-            place += 1
+        at = _copy(arena, place, place + size, out, at)
+        place += size
     out[at] = _QUOTE
     return at + 1
+
+
+@compiled
+def _stands_for_itself(arena: Bytes, start: int, end: int) -> bool:
+    """Whether all bytes are ASCII, and none of them needs an escape."""
+    odd = False
+    for place in range(start, end):  # to the end in any case: that is quicker than to look each time whether to go on
+        byte = arena[place]
+        odd |= (byte < 32) | (byte >= 0x80) | (byte == _QUOTE) | (byte == _BACKSLASH)
+    return not odd
 
 
 @compiled

@@ -25,7 +25,7 @@ def make(function: Compiled, signature: str) -> tuple[str, str, bytes]:
     dispatcher.compile(arguments)
     result = dispatcher.overloads[arguments]
     _, _, (code, _) = result.library.serialize_using_object_code()
-    return result.fndesc.mangled_name, str(result.signature.return_type), code
+    return result.fndesc.mangled_name, str(types.unliteral(result.signature.return_type)), code
 
 
 def _type(name: str) -> Any:
