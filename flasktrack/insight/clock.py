@@ -19,8 +19,8 @@ from sqlalchemy import ColumnElement, Integer, case, cast, select
 
 from flasktrack.core.clocks import FIRST_SECOND, HOURS, LAST_SECOND, QUARTER, WEEK
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.quarter_hours import Step, day_starts, local_hours
 from flasktrack.insight.questions import Questions
+from flasktrack.insight.steps import Step, day_starts, local_hours
 
 Integers = npt.NDArray[np.int64]
 

@@ -39,7 +39,7 @@ from flasktrack.insight.copy import Copy
 from flasktrack.insight.copy_tables import copied
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.inserting import each
-from flasktrack.insight.quarter_hours import Step, local_times, on_a_calendar, step_starts
+from flasktrack.insight.steps import Step, local_times, on_a_calendar, step_starts
 from flasktrack.insight.sums import grouped
 from flasktrack.insight.words import contains, split_words
 from flasktrack.store.organizations import get_organization

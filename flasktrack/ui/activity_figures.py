@@ -14,8 +14,8 @@ from flasktrack.core.record import ACTOR_TYPES
 from flasktrack.insight.attention.thresholds import read_thresholds
 from flasktrack.insight.clock import Clock, clock
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import Questions
+from flasktrack.insight.steps import Step
 from flasktrack.insight.week_hours import WeekHours, hours_between, read_week_hours
 from flasktrack.ui import address
 from flasktrack.ui.cells import hour_name, week

@@ -14,8 +14,8 @@ from flasktrack.core.clocks import WEEK
 from flasktrack.insight.clock import clock
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import Questions
+from flasktrack.insight.steps import Step
 from flasktrack.insight.week_hours import DAYS, WeekHours, hours_between, other_hours, read_week_hours
 from flasktrack.store.scope import machine_scope
 from tests.insight.lab import HERE, ROWS, ZONES, Row, selected

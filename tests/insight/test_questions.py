@@ -20,8 +20,8 @@ from flasktrack.errors import InvalidFilter, UnknownOrganization
 from flasktrack.insight.copy import Copy, CopyState
 from flasktrack.insight.copy_place import open_copy
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.quarter_hours import Step
 from flasktrack.insight.questions import By, Questions, Totals
+from flasktrack.insight.steps import Step
 from flasktrack.store.engine import initialize, open_engine, writing
 from flasktrack.store.organizations import create_organization
 from flasktrack.store.scope import machine_scope
