@@ -201,7 +201,10 @@ def _folders() -> list[Path]:
     named = os.environ.get("FLASKTRACK_CACHE_DIR")
     if named:
         return [Path(named)]
-    return [_HERE / "__pycache__", Path("~/.cache/flasktrack").expanduser()]
+    folders = [_HERE / "__pycache__"]
+    with suppress(RuntimeError):  # a user without a home
+        folders.append(Path.home() / ".cache" / "flasktrack")
+    return folders
 
 
 def _file_name(function: Compiled, signature: str) -> str:
