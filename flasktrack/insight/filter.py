@@ -10,29 +10,42 @@ with InvalidFilter, wherever it comes from, so that no answer is silently empty 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import ColumnElement, Table, and_, literal, or_, select
+from sqlalchemy import ColumnElement, Table, literal, or_, select
 
-from flasktrack.core.body import check_characters
-from flasktrack.core.record import ACTOR_TYPES, MAX_ID, MAX_POSITION, OUTCOMES
+from flasktrack.core.record import ACTOR_TYPES, OUTCOMES
 from flasktrack.core.times import format_time, in_zone
-from flasktrack.errors import FlaskTrackError, InvalidFilter
 from flasktrack.insight import copy_tables
 from flasktrack.insight.context_ip import context_ip
-from flasktrack.insight.week_hours import WeekHours, read_week_hours, week_hour
-from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS, body_contains, contains, split_words
-from flasktrack.store.schema import audit_payload, audit_record, record_link
+from flasktrack.insight.filter_sql import any_pair, holds, in_payload, pairs
+from flasktrack.insight.filter_values import (
+    check_length,
+    check_named,
+    check_positions,
+    check_text,
+    check_times,
+    check_values,
+    listed,
+    pair,
+    read_hours,
+    read_named,
+    read_positions,
+    read_time,
+    read_words,
+    refusal,
+    single,
+)
+from flasktrack.insight.week_hours import week_hour
+from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS
+from flasktrack.store.schema import audit_record, record_link
 
-MAX_VALUES = 500  # of one field: SQLite takes 999 parameters in its older builds
 MAX_ENTITY_TYPES = 100  # among `entities`: each is an OR of its own, twice, and SQLite nests at most 1,000
-_SEQ = re.compile(r"(\d{0,19})(-?)(\d{0,19})", re.ASCII)
 _LISTS = {  # field -> its key in an address, and on the command line with - for _
     "actors": "actor",
     "actor_types": "actor_type",
@@ -48,7 +61,6 @@ _LISTS = {  # field -> its key in an address, and on the command line with - for
 PARAMETERS = ("from", "to", *_LISTS.values(), "with_related", "seq", "positions", "text")
 """The keys of a filter in an address."""
 _SUMMED = {"actor_types": "actor_type", "actions": "action", "entity_types": "entity_type", "outcomes": "outcome"}
-_record = audit_record.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,29 +93,29 @@ class RecordFilter:
     text: str | None = None
 
     def __post_init__(self) -> None:
-        _check_times(self.occurred_from, self.occurred_to)
-        _check_positions(self.seq_first, self.seq_last)
-        object.__setattr__(self, "positions", _check_named(self.positions))
+        check_times(self.occurred_from, self.occurred_to)
+        check_positions(self.seq_first, self.seq_last)
+        object.__setattr__(self, "positions", check_named(self.positions))
         for field, key in _LISTS.items():
-            _check_values(key, getattr(self, field))
+            check_values(key, getattr(self, field))
         for key, values, known in (
             ("actor_type", self.actor_types, ACTOR_TYPES),
-            ("actor", [_pair("actor", actor)[0] for actor in self.actors], ACTOR_TYPES),
-            ("on_behalf_of", [_pair("on_behalf_of", actor)[0] for actor in self.on_behalf_of], ACTOR_TYPES),
+            ("actor", [pair("actor", actor)[0] for actor in self.actors], ACTOR_TYPES),
+            ("on_behalf_of", [pair("on_behalf_of", actor)[0] for actor in self.on_behalf_of], ACTOR_TYPES),
             ("outcome", self.outcomes, OUTCOMES),
         ):
             for value in values:
                 if value not in known:
                     what = "is no type of actor" if known is ACTOR_TYPES else "is no outcome"
-                    raise _refusal(key, f"{value[:60]!r} {what}", f"Use {', '.join(known)}.")
+                    raise refusal(key, f"{value[:60]!r} {what}", f"Use {', '.join(known)}.")
         for value in self.hours:
-            _hours(value)
-        if len(types := {_pair("entity", entity)[0] for entity in self.entities}) > MAX_ENTITY_TYPES:
-            raise _refusal("entity", f"they are of {len(types)} types", f"Give at most {MAX_ENTITY_TYPES} types.")
+            read_hours(value)
+        if len(types := {pair("entity", entity)[0] for entity in self.entities}) > MAX_ENTITY_TYPES:
+            raise refusal("entity", f"they are of {len(types)} types", f"Give at most {MAX_ENTITY_TYPES} types.")
         if self.text is not None:
-            _check_length("text", self.text, MAX_WORDS * (MAX_LETTERS + 1))
-            _check_characters("text", self.text)
-            _words(self.text)
+            check_length("text", self.text, MAX_WORDS * (MAX_LETTERS + 1))
+            check_text("text", self.text)
+            read_words(self.text)
 
     @property
     def is_empty(self) -> bool:
@@ -114,8 +126,8 @@ class RecordFilter:
         """What a SELECT on audit_record, made by `store.scope.scoped`, must meet besides its organization."""
         found = self._conditions(audit_record, record_link, format_time)
         if self.ips:
-            found.append(_in_payload(lambda payload: context_ip(payload.context).in_(self.ips)))
-        return found + [_holds(word) for word in _words(self.text or "")]
+            found.append(in_payload(lambda payload: context_ip(payload.context).in_(self.ips)))
+        return found + [holds(word) for word in read_words(self.text or "")]
 
     def copied_conditions(self) -> list[ColumnElement[bool]]:
         """What a SELECT on the columnar copy, made by `copy_tables.copied`, must meet besides its organization.
@@ -126,7 +138,7 @@ class RecordFilter:
         conditions = self._conditions(copy_tables.record, copy_tables.related, _naive)
         if self.ips:
             conditions.append(copy_tables.record.c.ip.in_(self.ips))
-        if _words(self.text or ""):
+        if read_words(self.text or ""):
             found = copy_tables.found.c
             mine = found.organization_id == copy_tables.record.c.organization_id, found.search == self.search_key
             positions = select(found.seq).where(*mine).correlate(copy_tables.record)
@@ -150,9 +162,9 @@ class RecordFilter:
             column[name].in_(getattr(self, field)) for field, name in _SUMMED.items() if getattr(self, field)
         ]
         if self.actors:
-            found.append(_any_pair(column.actor_type, column.actor_id, self.actors))
+            found.append(any_pair(column.actor_type, column.actor_id, self.actors))
         if self.entities:
-            found.append(_any_pair(column.entity_type, column.entity_id, self.entities))
+            found.append(any_pair(column.entity_type, column.entity_id, self.entities))
         return found
 
     @property
@@ -169,7 +181,7 @@ class RecordFilter:
         if self.occurred_to is not None:
             found.append(record.occurred_at < time(self.occurred_to))
         if self.actors:
-            found.append(_any_pair(record.actor_type, record.actor_id, self.actors))
+            found.append(any_pair(record.actor_type, record.actor_id, self.actors))
         if self.entities:
             found.append(self._entity_condition(table, links))
         for values, column in (
@@ -194,20 +206,20 @@ class RecordFilter:
 
     def _hours_condition(self, occurred_at: ColumnElement[Any]) -> ColumnElement[bool]:
         by_zone: dict[str, set[int]] = {}
-        for hours in map(_hours, self.hours):
+        for hours in map(read_hours, self.hours):
             by_zone.setdefault(hours.zone.key, set()).update(hours.numbers)
         return or_(*(week_hour(occurred_at, zone).in_(sorted(hours)) for zone, hours in by_zone.items()))
 
     def _entity_condition(self, table: Table, links: Table) -> ColumnElement[bool]:
         record = table.c
-        touched = _any_pair(record.entity_type, record.entity_id, self.entities)
+        touched = any_pair(record.entity_type, record.entity_id, self.entities)
         if not self.with_related:
             return touched
         link = links.alias("link")
         same_record = (link.c.organization_id == record.organization_id, link.c.seq == record.seq)
         related = (  # one for each type: SQLite answers an OR of types by reading all of the organization's links
             select(literal(1)).where(*same_record, of_type).correlate(table).exists()
-            for of_type in _pairs(link.c.entity_type, link.c.entity_id, self.entities)
+            for of_type in pairs(link.c.entity_type, link.c.entity_id, self.entities)
         )
         return or_(touched, *related)
 
@@ -224,7 +236,7 @@ class RecordFilter:
             first, last = ("" if seq is None else str(seq) for seq in (self.seq_first, self.seq_last))
             params["seq"] = [first if first == last else f"{first}-{last}"]
         if self.positions:
-            params["positions"] = [_listed(self.positions)]
+            params["positions"] = [listed(self.positions)]
         if self.text and self.text.strip():
             params["text"] = [self.text]
         return params
@@ -240,19 +252,19 @@ class RecordFilter:
             field: tuple(dict.fromkeys(params[key])) for field, key in _LISTS.items() if key in params
         }
         for field, key in (("occurred_from", "from"), ("occurred_to", "to")):
-            if (value := _single(params, key)) is not None:
-                given[field] = _read_time(key, value, zone)
+            if (value := single(params, key)) is not None:
+                given[field] = read_time(key, value, zone)
         if "hours" in given:
-            given["hours"] = tuple(dict.fromkeys(str(_hours(value, zone)) for value in given["hours"]))
-        if (value := _single(params, "with_related")) is not None:
+            given["hours"] = tuple(dict.fromkeys(str(read_hours(value, zone)) for value in given["hours"]))
+        if (value := single(params, "with_related")) is not None:
             if value not in ("0", "1"):
-                raise _refusal("with_related", f"{value[:60]!r} is neither 1 nor 0", "Leave it out, or give 1.")
+                raise refusal("with_related", f"{value[:60]!r} is neither 1 nor 0", "Leave it out, or give 1.")
             given["with_related"] = value == "1"
-        if (value := _single(params, "seq")) is not None:
-            given["seq_first"], given["seq_last"] = _read_positions(value)
-        if (value := _single(params, "positions")) is not None:
-            given["positions"] = _read_named(value)
-        if (value := _single(params, "text")) is not None:
+        if (value := single(params, "seq")) is not None:
+            given["seq_first"], given["seq_last"] = read_positions(value)
+        if (value := single(params, "positions")) is not None:
+            given["positions"] = read_named(value)
+        if (value := single(params, "text")) is not None:
             given["text"] = value
         return cls(**given)
 
@@ -282,7 +294,8 @@ class RecordFilter:
         if self.ips:
             parts.append(f"from {_either(self.ips)}")
         if self.hours:
-            parts.append(f"on {_either([f'{hours.words} ({hours.zone.key})' for hours in map(_hours, self.hours)])}")
+            named = [f"{hours.words} ({hours.zone.key})" for hours in map(read_hours, self.hours)]
+            parts.append(f"on {_either(named)}")
         if self.seq_first is not None and self.seq_first == self.seq_last:
             parts.append(f"at position {self.seq_first:,}")
         elif self.seq_first is not None or self.seq_last is not None:
@@ -294,7 +307,7 @@ class RecordFilter:
         elif self.positions:
             ends = f"{self.positions[0]:,} to {self.positions[-1]:,}"
             parts.append(f"at {len(self.positions):,} positions from {ends}")
-        if words := _words(self.text or ""):
+        if words := read_words(self.text or ""):
             parts.append(f"holding {' and '.join(f'“{word}”' for word in words)}")
         return f"Records {', '.join(parts)}." if parts else "All records."
 
@@ -302,184 +315,6 @@ class RecordFilter:
 def _naive(moment: datetime) -> datetime:
     """A time as the copy holds it: UTC, without saying so."""
     return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def _any_pair(kind: ColumnElement[str], name: ColumnElement[str], pairs: Iterable[str]) -> ColumnElement[bool]:
-    """Whether (type, id) is one of the pairs."""
-    return or_(*_pairs(kind, name, pairs))
-
-
-def _pairs(kind: ColumnElement[str], name: ColumnElement[str], pairs: Iterable[str]) -> list[ColumnElement[bool]]:
-    """Whether (type, id) is one of the pairs: an IN for each type, which an index on type and id answers."""
-    ids: dict[str, list[str]] = {}
-    for pair in pairs:
-        type_, _, id_ = pair.partition(":")
-        ids.setdefault(type_, []).append(id_)
-    return [and_(kind == type_, name.in_(of_type)) for type_, of_type in ids.items()]
-
-
-def _holds(word: str) -> ColumnElement[bool]:
-    """Whether the word stands anywhere in a record: its own text, or its sections."""
-    in_sections = _in_payload(
-        lambda payload: or_(*(body_contains(body, word) for body in (payload.before, payload.after, payload.context)))
-    )
-    own = (
-        _record.actor_id,
-        _record.actor_name,
-        _record.action,
-        _record.reason,
-        _record.entity_id,
-        _record.entity_name,
-        _record.correlation_id,
-        _record.record_id,
-    )
-    return or_(*(contains(column, word) for column in own), in_sections)
-
-
-def _in_payload(condition: Callable[[Any], ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Whether a record's sections meet a condition, which is given their columns."""
-    payload = audit_payload.alias("searched")  # the statement around may have joined audit_payload itself
-    same_record = (payload.c.organization_id == _record.organization_id, payload.c.seq == _record.seq)
-    return select(literal(1)).where(*same_record, condition(payload.c)).correlate(audit_record).exists()
-
-
-def _refusal(key: str, problem: str, advice: str = "") -> InvalidFilter:
-    return InvalidFilter(f"Filter {key}: {problem}.", advice)
-
-
-def _check_times(start: datetime | None, end: datetime | None) -> None:
-    for key, moment in (("from", start), ("to", end)):
-        if moment is not None:
-            try:
-                format_time(moment)
-            except ValueError as problem:
-                raise _refusal(key, f"{moment.isoformat()} {problem}") from None
-    if start is not None and end is not None and start >= end:
-        raise _refusal("from", "it is not before `to`, so no time lies between", "Give an earlier from or a later to.")
-
-
-def _check_positions(first: int | None, last: int | None) -> None:
-    for seq in (first, last):
-        if seq is not None and not 1 <= seq <= MAX_POSITION:
-            raise _refusal("seq", f"there is no position {seq}", "Positions are 1, 2, 3 and so on.")
-    if first is not None and last is not None:
-        _check_order("seq", first, last)
-
-
-def _check_order(key: str, first: int, last: int) -> None:
-    if first > last:
-        raise _refusal(key, f"{first} comes after {last}", "Give the lower position first, such as 10-20.")
-
-
-def _check_named(positions: Iterable[int]) -> tuple[int, ...]:
-    """Positions in their order, each once."""
-    named = tuple(sorted(set(positions)))
-    if len(named) > MAX_VALUES:
-        raise _refusal("positions", f"more than {MAX_VALUES} are named", "Name fewer.")
-    for seq in named:
-        if not 1 <= seq <= MAX_POSITION:
-            raise _refusal("positions", f"there is no position {seq}", "Positions are 1, 2, 3 and so on.")
-    return named
-
-
-def _check_values(key: str, values: Sequence[str]) -> None:
-    if len(values) > MAX_VALUES:
-        raise _refusal(key, f"{len(values):,} values were given", f"Give at most {MAX_VALUES}.")
-    for value in values:
-        if not value:
-            raise _refusal(key, "it is empty", "Give a value, or leave the filter out.")
-        _check_length(key, value, 2 * MAX_ID + 1 if key in ("actor", "entity", "on_behalf_of") else MAX_ID)
-        _check_characters(key, value)
-
-
-def _check_length(key: str, value: str, longest: int) -> None:
-    if len(value) > longest:
-        raise _refusal(key, f"{value[:40]!r}... has {len(value):,} characters", f"Give at most {longest:,}.")
-
-
-def _check_characters(key: str, value: str) -> None:
-    try:
-        check_characters(key, value)
-    except FlaskTrackError:  # no record holds such text, and PostgreSQL would not even compare it
-        raise _refusal(key, "it holds a character that no record can hold", "Remove it.") from None
-
-
-def _pair(key: str, value: str) -> tuple[str, str]:
-    type_, _, id_ = value.partition(":")
-    if not type_ or not id_:
-        example = "sample:S-0042" if key == "entity" else "user:u-17"
-        raise _refusal(key, f"{value[:60]!r} is not type:id", f"Give both, such as {example}.")
-    return type_, id_
-
-
-def _hours(value: str, zone: tzinfo | None = None) -> WeekHours:
-    try:
-        return read_week_hours(value, zone)
-    except ValueError as problem:
-        raise _refusal("hours", f"{value[:60]!r} {problem}", "Give days and hours, such as mon-fri:8-18.") from None
-
-
-def _words(text: str) -> tuple[str, ...]:
-    try:
-        return split_words(text)
-    except ValueError as problem:
-        raise _refusal("text", str(problem), "Give fewer or shorter ones.") from None
-
-
-def _single(params: Mapping[str, Sequence[str]], key: str) -> str | None:
-    values = params.get(key, ())
-    if len(values) > 1:
-        raise _refusal(key, "it is given more than once", "Give it once.")
-    if not values:
-        return None
-    if not values[0].strip():
-        raise _refusal(key, "it is empty", "Give a value, or leave the filter out.")
-    return values[0]
-
-
-def _read_time(key: str, text: str, zone: tzinfo) -> datetime:
-    advice = "Give a date such as 2026-11-24, or a time such as 2026-11-24T05:06:07Z."
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except ValueError:
-        raise _refusal(key, f"{text[:60]!r} is no date or time", advice) from None
-    except OverflowError:
-        raise _refusal(key, f"{text[:60]!r} lies outside the years 1 to 9999", advice) from None
-
-
-def _read_positions(
-    text: str, key: str = "seq", advice: str = "Give 10-20, 10-, -20 or 10."
-) -> tuple[int | None, int | None]:
-    match = _SEQ.fullmatch(text.strip())
-    first, dash, last = match.groups() if match else ("", "", "")
-    if not first and not last:
-        raise _refusal(key, f"{text[:60]!r} is no range of positions", advice)
-    return int(first) if first else None, int(last) if last else (None if dash else int(first))
-
-
-def _listed(positions: tuple[int, ...]) -> str:
-    """`3,7,12-14`: neighbours as a range."""
-    spans: list[list[int]] = []
-    for seq in positions:
-        if spans and seq == spans[-1][1] + 1:
-            spans[-1][1] = seq
-        else:
-            spans.append([seq, seq])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
-
-
-def _read_named(text: str) -> tuple[int, ...]:
-    named: set[int] = set()
-    for part in text.split(","):
-        first, last = _read_positions(part, "positions", "Give numbers, such as 3,7,12-14.")
-        if first is None or last is None:
-            raise _refusal("positions", f"{part[:60]!r} has no end", "Give numbers, such as 3,7,12-14.")
-        _check_order("positions", first, last)
-        named.update(range(first, min(last, first + MAX_VALUES) + 1))  # one too many is enough to be refused
-        if len(named) > MAX_VALUES:
-            break
-    return tuple(named)
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:

@@ -11,7 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from flasktrack.core.display import display
-from flasktrack.insight.filter import MAX_VALUES, RecordFilter
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.filter_values import MAX_VALUES
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.week_hours import other_hours
 from flasktrack.ui.activity_figures import (

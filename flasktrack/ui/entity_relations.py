@@ -14,7 +14,8 @@ from flasktrack.core.display import display
 from flasktrack.core.record import Reference
 from flasktrack.core.times import in_zone
 from flasktrack.errors import InvalidFilter
-from flasktrack.insight.filter import MAX_VALUES, RecordFilter
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.filter_values import MAX_VALUES
 from flasktrack.insight.questions import Questions
 from flasktrack.insight.relations import FROM, TO, Neighbour, acts, neighbours
 from flasktrack.ui import address

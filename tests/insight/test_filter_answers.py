@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from flasktrack.core.record import ACTOR_TYPES, MAX_POSITION, OUTCOMES, Event
-from flasktrack.insight.filter import MAX_ENTITY_TYPES, MAX_VALUES, RecordFilter
+from flasktrack.insight.filter import MAX_ENTITY_TYPES, RecordFilter
+from flasktrack.insight.filter_values import MAX_VALUES
 from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS
 from flasktrack.store.engine import writing
 from flasktrack.store.organizations import create_organization

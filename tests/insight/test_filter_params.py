@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from flasktrack.core.record import ACTOR_TYPES, MAX_POSITION, OUTCOMES
 from flasktrack.errors import InvalidFilter
-from flasktrack.insight.filter import MAX_ENTITY_TYPES, MAX_VALUES, RecordFilter
+from flasktrack.insight.filter import MAX_ENTITY_TYPES, RecordFilter
+from flasktrack.insight.filter_values import MAX_VALUES
 from flasktrack.insight.words import MAX_LETTERS, MAX_WORDS
 
 BERLIN = ZoneInfo("Europe/Berlin")

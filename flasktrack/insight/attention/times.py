@@ -42,7 +42,7 @@ from flasktrack.insight.attention.rule import LOW, MEDIUM
 from flasktrack.insight.attention.said import counted, grouped, lasting, named, only_newest
 from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.attention.working_hours import Stretch, off_hours
-from flasktrack.insight.filter import MAX_VALUES
+from flasktrack.insight.filter_values import MAX_VALUES
 from flasktrack.insight.inserting import each
 
 MOST_DAYS = 366
