@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table
@@ -25,12 +24,12 @@ from tqdm import tqdm
 
 from benchmarks.events import make_events
 from flasktrack.core.header import ZERO_HASH, header_bytes, header_hash
-from flasktrack.core.record import check_event
+from flasktrack.core.record import check_events
 from flasktrack.core.related import related_text
 from flasktrack.core.times import format_time
 from flasktrack.store.engine import initialize, open_engine, sqlite_file, writing
 from flasktrack.store.organizations import create_organization
-from flasktrack.store.randomness import new_record_id, random_parts
+from flasktrack.store.randomness import new_record_ids, salted
 from flasktrack.store.schema import audit_payload, audit_record, chain_head, record_link
 
 ORGANIZATION = "northwind-labs"
@@ -88,20 +87,21 @@ def _blocks(count: int, workers: int, mark: str) -> Iterator[list[_Row]]:
 def _prepare(first: int, count: int, mark: str) -> list[_Row]:
     """In a worker: events, checked; their record_ids, recording times, digests and what goes into audit_payload."""
     gc.disable()
-    rows = []
-    random = random_parts()
-    for event in make_events(first, count, mark):
-        content = check_event(event)
-        parts = next(random)
-        payload: list[Any] = []
-        digests: list[bytes | None] = []
-        for place, body in enumerate(content[-3:]):
-            salt = None if body is None else parts[16 * place : 16 * place + 16]
-            digests.append(None if body is None or salt is None else sha256(salt + body.encode()).digest())
-            payload += [body, salt]
-        recorded_at = format_time(event.occurred_at + _DELAY)
-        rows.append((new_record_id(parts[48:]), recorded_at, content[:-3], tuple(digests), tuple(payload)))
-    return rows
+    events = list(make_events(first, count, mark))
+    contents, _ = check_events(events)
+    *_, before, after, context = zip(*contents, strict=True)
+    (before_salt, before_digest), (after_salt, after_digest) = salted(before), salted(after)
+    context_salt, context_digest = salted(context)
+    return list(
+        zip(
+            new_record_ids(count),
+            [format_time(event.occurred_at + _DELAY) for event in events],
+            [content[:-3] for content in contents],
+            zip(before_digest, after_digest, context_digest, strict=True),
+            zip(before, before_salt, after, after_salt, context, context_salt, strict=True),
+            strict=True,
+        )
+    )
 
 
 class _Insert:

@@ -7,9 +7,11 @@ links it to the record before: that is the record. Field names are the spec's ev
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from flasktrack.core.body import check_characters, encode_body
@@ -144,6 +146,62 @@ def check_organization_id(organization_id: str) -> str:
     return organization_id
 
 
+def check_event(event: Event) -> Content:
+    """Check every limit of spec section 1. Raises InvalidRecord, which names the field, at the first breach."""
+    (content,), _ = check_events([event])
+    return content
+
+
+def check_events(events: Sequence[Event]) -> tuple[list[Content], tuple[str | None, ...]]:
+    """Check many at once; their contents and record_ids. The first breach's `index` is its event's place.
+
+    Column by column, since what repeats, as most texts do, needs to be looked at only once.
+    """
+    given = zip(*map(_values, events), strict=True)
+    checked: list[Sequence[Any]] = []
+    problems = []
+    for field, values in zip(_FIELDS, given, strict=False):  # without events there are no columns
+        try:
+            checked.append(field.check_column(values))
+        except InvalidRecord as problem:
+            problems.append(problem)
+    if problems:
+        raise min(problems, key=lambda problem: problem.index)
+    *columns, record_ids = checked or [()]
+    return list(map(Content._make, zip(*columns, strict=True))), tuple(record_ids)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field of an event, and what it is checked by: a function that returns what is recorded, or raises."""
+
+    attribute: str
+    check: Callable[[Any], Any]
+    optional: bool = False
+    text: bool = True
+
+    def check_column(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The values as they are recorded. Raises InvalidRecord, with its `index`, at the first breach."""
+        if self.text and set(map(type, values)) <= _TEXT_TYPES:  # another type's value could equal any text
+            try:
+                self._check_each(set(values))
+                return values
+            except InvalidRecord:  # which may not be the first
+                pass
+        return self._check_each(values)
+
+    def _check_each(self, values: Iterable[Any]) -> list[Any]:
+        check, optional = self.check, self.optional
+        checked: list[Any] = []
+        try:
+            for value in values:
+                checked.append(None if value is None and optional else check(value))
+        except InvalidRecord as problem:
+            problem.index = len(checked)
+            raise
+        return checked
+
+
 def check_record_id(record_id: str) -> str:
     """Return it, or raise InvalidRecord where it is not a lower-case UUID."""
     if not isinstance(record_id, str) or not _UUID.fullmatch(record_id):
@@ -151,40 +209,7 @@ def check_record_id(record_id: str) -> str:
     return record_id
 
 
-def check_event(event: Event) -> Content:
-    """Check every limit of spec section 1. Raises InvalidRecord, which names the field, at the first breach."""
-    actor_type = event.actor_type
-    if actor_type not in ACTOR_TYPES:
-        raise InvalidRecord("actor.type", f"{actor_type!r:.60} is none of {', '.join(ACTOR_TYPES)}")
-    if event.outcome not in OUTCOMES:
-        raise InvalidRecord("outcome", f"{event.outcome!r:.60} is none of {', '.join(OUTCOMES)}")
-    action = _text("action", event.action, MAX_ID)
-    if not _ACTION.fullmatch(action):
-        raise InvalidRecord("action", f"{action[:60]!r} is not a verb in lower case (a-z, 0-9 and _)")
-    # By position, in the order of Content's fields: by name it would take twice as long.
-    return Content(
-        _time("occurred_at", event.occurred_at),
-        actor_type,
-        _text("actor.id", event.actor_id, MAX_ID),
-        None if event.actor_name is None else _text("actor.name", event.actor_name, MAX_NAME),
-        None if event.actor_role is None else _text("actor.role", event.actor_role, MAX_ID),
-        None if event.credential_id is None else _text("credential_id", event.credential_id, MAX_ID),
-        None if event.on_behalf_of is None else _on_behalf_of(event.on_behalf_of),
-        action,
-        event.outcome,
-        _text("entity.type", event.entity_type, MAX_ID),
-        _text("entity.id", event.entity_id, MAX_ID),
-        None if event.entity_name is None else _text("entity.name", event.entity_name, MAX_NAME),
-        _related(event.related),
-        None if event.reason is None else _text("reason", event.reason, MAX_REASON, 0),
-        None if event.correlation_id is None else _text("correlation_id", event.correlation_id, MAX_ID),
-        None if event.before is None else encode_body("before", event.before),
-        None if event.after is None else encode_body("after", event.after),
-        None if event.context is None else encode_body("context", event.context),
-    )
-
-
-def _text(field: str, value: Any, longest: int, shortest: int = 1) -> str:
+def _text(field: str, longest: int, value: Any, shortest: int = 1) -> str:
     if not isinstance(value, str):
         raise InvalidRecord(field, f"must be text, not {type(value).__name__}")
     if not shortest <= len(value) <= longest:
@@ -194,17 +219,30 @@ def _text(field: str, value: Any, longest: int, shortest: int = 1) -> str:
     return value
 
 
-def _time(field: str, value: Any) -> str:
+def _time(value: Any) -> str:
     if not isinstance(value, datetime):
-        raise InvalidRecord(field, f"must be a time with a zone, not {type(value).__name__}")
+        raise InvalidRecord("occurred_at", f"must be a time with a zone, not {type(value).__name__}")
     try:
         return format_time(value)
     except ValueError as problem:
-        raise InvalidRecord(field, str(problem)) from None
+        raise InvalidRecord("occurred_at", str(problem)) from None
+
+
+def _one_of(field: str, values: tuple[str, ...], value: str) -> str:
+    if value not in values:
+        raise InvalidRecord(field, f"{value!r:.60} is none of {', '.join(values)}")
+    return value
+
+
+def _action(value: Any) -> str:
+    action = _text("action", MAX_ID, value)
+    if not _ACTION.fullmatch(action):
+        raise InvalidRecord("action", f"{action[:60]!r} is not a verb in lower case (a-z, 0-9 and _)")
+    return action
 
 
 def _on_behalf_of(value: Any) -> str:
-    kind, colon, actor_id = _text("on_behalf_of", value, MAX_ID + 16).partition(":")
+    kind, colon, actor_id = _text("on_behalf_of", MAX_ID + 16, value).partition(":")
     if not colon or kind not in ACTOR_TYPES or not 1 <= len(actor_id) <= MAX_ID:
         raise InvalidRecord("on_behalf_of", f"{value[:60]!r} is not type:id of an actor, such as user:u-17")
     return str(value)
@@ -213,7 +251,7 @@ def _on_behalf_of(value: Any) -> str:
 def _related(value: Any) -> tuple[Reference, ...]:
     if type(value) is tuple and not value:
         return ()
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if type(value) is not list and (isinstance(value, str) or not isinstance(value, Iterable)):
         raise InvalidRecord("related", f"must be pairs of type and id, not {type(value).__name__}")
     related = []
     for number, item in enumerate(value):
@@ -222,7 +260,33 @@ def _related(value: Any) -> tuple[Reference, ...]:
         if not isinstance(item, (tuple, list)) or len(item) != 2:  # a dict or a text of two would unpack as well
             raise InvalidRecord(f"related[{number}]", "is not a pair of type and id")
         kind, entity_id = item
-        related.append(
-            Reference(_text(f"related[{number}].type", kind, MAX_ID), _text(f"related[{number}].id", entity_id, MAX_ID))
-        )
+        try:
+            related.append(Reference(_text("type", MAX_ID, kind), _text("id", MAX_ID, entity_id)))
+        except InvalidRecord as problem:
+            raise InvalidRecord(f"related[{number}].{problem.field}", problem.problem) from None
     return tuple(related)
+
+
+_TEXT_TYPES = {str, type(None)}
+_FIELDS = (  # in the order of Content's, and the record_id
+    _Field("occurred_at", _time, text=False),
+    _Field("actor_type", partial(_one_of, "actor.type", ACTOR_TYPES)),
+    _Field("actor_id", partial(_text, "actor.id", MAX_ID)),
+    _Field("actor_name", partial(_text, "actor.name", MAX_NAME), optional=True),
+    _Field("actor_role", partial(_text, "actor.role", MAX_ID), optional=True),
+    _Field("credential_id", partial(_text, "credential_id", MAX_ID), optional=True),
+    _Field("on_behalf_of", _on_behalf_of, optional=True),
+    _Field("action", _action),
+    _Field("outcome", partial(_one_of, "outcome", OUTCOMES)),
+    _Field("entity_type", partial(_text, "entity.type", MAX_ID)),
+    _Field("entity_id", partial(_text, "entity.id", MAX_ID)),
+    _Field("entity_name", partial(_text, "entity.name", MAX_NAME), optional=True),
+    _Field("related", _related, text=False),
+    _Field("reason", partial(_text, "reason", MAX_REASON, shortest=0), optional=True),
+    _Field("correlation_id", partial(_text, "correlation_id", MAX_ID), optional=True),
+    _Field("before", partial(encode_body, "before"), optional=True, text=False),
+    _Field("after", partial(encode_body, "after"), optional=True, text=False),
+    _Field("context", partial(encode_body, "context"), optional=True, text=False),
+    _Field("record_id", check_record_id, optional=True),
+)
+_values = attrgetter(*(field.attribute for field in _FIELDS))

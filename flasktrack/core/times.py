@@ -21,7 +21,7 @@ def format_time(moment: datetime) -> str:
     """
     if moment.tzinfo is UTC:
         if moment.microsecond and type(moment) is datetime:  # isoformat takes four times as long
-            return orjson.dumps(moment)[1 : _LENGTH + 1].decode() + "Z"
+            return orjson.dumps(moment, option=orjson.OPT_UTC_Z)[1:-1].decode()
         return moment.isoformat("T", "microseconds")[:_LENGTH] + "Z"
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise ValueError("has no time zone")

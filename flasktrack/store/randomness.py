@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
+from hashlib import sha256
 from time import time_ns
 
 from flasktrack.core.header import SALT_BYTES
 
-_PART = 3 * SALT_BYTES + 10
+_ID_DIGITS = 20  # random ones for each record_id; 19 are used
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
-def random_parts() -> Iterator[bytes]:
-    """Random bytes for one record each: three salts, and ten for its record_id. Asking for each would cost more."""
-    while True:
-        several = os.urandom(_PART * 32)
-        for start in range(0, len(several), _PART):
-            yield several[start : start + _PART]
+def salted(bodies: Sequence[str | None]) -> tuple[list[bytes | None], list[bytes | None]]:
+    """A salt for each body, and its digest; None for both where there is no body."""
+    random = os.urandom(SALT_BYTES * len(bodies))  # asking for each would cost more
+    starts = range(0, len(random), SALT_BYTES)
+    salts = [
+        None if body is None else random[start : start + SALT_BYTES] for start, body in zip(starts, bodies, strict=True)
+    ]
+    digests = [
+        None if salt is None or body is None else sha256(salt + body.encode()).digest()
+        for salt, body in zip(salts, bodies, strict=True)
+    ]
+    return salts, digests
 
 
-def new_record_id(random: bytes) -> str:
-    """A UUID of version 7 (RFC 9562 section 5.7): it begins with the time, so that the index grows at its end."""
-    digits = f"{time_ns() // 1_000_000:012x}{random.hex()}"
-    variant = "89ab"[random[2] >> 6]  # a digit's place: the bits that it leaves over are not used elsewhere
-    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+def new_record_ids(count: int) -> list[str]:
+    """UUIDs of version 7 (RFC 9562 section 5.7), in order: they begin with the time, so that the index grows at its
+    end."""
+    time = f"{time_ns() // 1_000_000:012x}"
+    prefix = f"{time[:8]}-{time[8:]}-7"
+    digits = os.urandom(count * _ID_DIGITS // 2).hex()
+    return sorted(
+        f"{prefix}{digits[at : at + 3]}-{_VARIANTS[digits[at + 3]]}{digits[at + 4 : at + 7]}-{digits[at + 7 : at + 19]}"
+        for at in range(0, len(digits), _ID_DIGITS)
+    )

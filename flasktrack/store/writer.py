@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError
@@ -26,17 +25,18 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from flasktrack.core.collector import collector_paused
 from flasktrack.core.erasure import ACTION, check_no_erasure
 from flasktrack.core.header import ZERO_HASH, header_bytes, header_hash
-from flasktrack.core.record import Content, Event, Record, check_event, check_record_id, is_organization_id
+from flasktrack.core.record import Content, Event, Record, check_events, is_organization_id
 from flasktrack.core.related import NOTHING_RELATED, related_text
 from flasktrack.core.times import format_time, utc_now
 from flasktrack.errors import ChainBroken, InvalidRecord, RecordConflict, UnknownOrganization
-from flasktrack.store.inserting import insert_rows
+from flasktrack.store.inserting import insert_columns
 from flasktrack.store.ordinals import Key, last_ordinals
-from flasktrack.store.randomness import new_record_id, random_parts
+from flasktrack.store.randomness import new_record_ids, salted
 from flasktrack.store.reader import RecordedContent, find_recorded, read_newest
 from flasktrack.store.row_security import enter
 from flasktrack.store.schema import audit_payload, audit_record, chain_head, record_link
 
+_RELATED = Record._fields.index("related")
 _LOOKUP = 400  # record_ids in one look-up; SQLite allows 999 parameters in its older builds
 
 
@@ -59,7 +59,26 @@ def append(
     which ChainBroken says as well, the caller must roll back.
     """
     with collector_paused():
-        return _append(transaction, organization_id, _check(events, organization_id), clock)
+        contents, record_ids = check_events(_read(events))
+        for index, content in enumerate(contents):
+            if content.action == ACTION:
+                try:
+                    check_no_erasure(content, organization_id)
+                except InvalidRecord as problem:
+                    problem.index = index
+                    raise
+        return _append(transaction, organization_id, contents, record_ids, clock)
+
+
+def _read(events: Iterable[Event]) -> list[Event]:
+    """The events. Where the source of them fails, what is wrong with one that came before is raised instead."""
+    read: list[Event] = []
+    try:
+        read.extend(events)
+    except Exception:
+        check_events(read)
+        raise
+    return read
 
 
 def append_erasure(
@@ -69,60 +88,58 @@ def append_erasure(
 
     `append` takes no such event: nothing that comes from outside may pass for an erasure, and so explain what is gone.
     """
-    (record,) = _append(transaction, organization_id, _check([event], None), clock)
+    contents, record_ids = check_events([event])
+    (record,) = _append(transaction, organization_id, contents, record_ids, clock)
     return record
 
 
 def _append(
     transaction: Connection | Session,
     organization_id: str,
-    checked: list[tuple[str | None, Content]],
+    contents: Sequence[Content],
+    record_ids: Sequence[str | None],
     clock: Callable[[], datetime],
 ) -> list[Record]:
     """Append what was checked before the lock is taken: others need not wait for it."""
     connection = transaction.connection() if isinstance(transaction, Session) else transaction
-    if not checked:
+    if not contents:
         return []
-    size, last_hash, last_time = _take_head(connection, organization_id)
+    head = _take_head(connection, organization_id)
     known: dict[str | None, RecordedContent] = {}
-    for part in _parts([record_id for record_id, _ in checked if record_id]):
+    for part in _parts([record_id for record_id in record_ids if record_id is not None]):
         known.update((found.record.record_id, found) for found in find_recorded(connection, organization_id, part))
-    batch = _Batch(connection, organization_id, size, last_hash, last_time, clock)
-    batch.read_ordinals([content for record_id, content in checked if record_id not in known])
-    records = []
-    for index, (record_id, content) in enumerate(checked):
-        before = known.get(record_id)
-        if before is not None:
-            if not before.agrees_with(content):
-                raise _conflict(before.record, index)
-            records.append(before.record)
-            continue
-        record = batch.chain(record_id, content)
-        if record_id:
-            known[record_id] = RecordedContent(record, content)
-        records.append(record)
-    batch.write()
-    return records
+    answers: list[Record | int] = []  # the record that exists, or the place of the one to be made
+    new: list[int] = []  # places of the events that it is made from
+    places: dict[str | None, int] = {}
+    for index, (record_id, content) in enumerate(zip(record_ids, contents, strict=True)):
+        found, place = known.get(record_id), places.get(record_id)
+        if found is not None:
+            if not found.agrees_with(content):
+                raise _conflict(found.record.record_id, found.record.seq, index)
+            answers.append(found.record)
+        elif place is not None:
+            if contents[new[place]] != content:
+                raise _conflict(record_id, head.size + 1 + place, index)
+            answers.append(place)
+        else:
+            if record_id is not None:
+                places[record_id] = len(new)
+            answers.append(len(new))
+            new.append(index)
+    made = _chain(connection, organization_id, head, [contents[i] for i in new], [record_ids[i] for i in new], clock)
+    return [made[answer] if isinstance(answer, int) else answer for answer in answers]
 
 
-def _check(events: Iterable[Event], organization_id: str | None) -> list[tuple[str | None, Content]]:
-    """The events' ids and contents; with an organization's id, none of them may be an erasure in it."""
-    checked = []
-    for index, event in enumerate(events):
-        try:
-            record_id = None if event.record_id is None else check_record_id(event.record_id)
-            content = check_event(event)
-            if content.action == ACTION and organization_id is not None:
-                check_no_erasure(content, organization_id)
-            checked.append((record_id, content))
-        except InvalidRecord as problem:
-            problem.index = index
-            raise
-    return checked
+class _Head(NamedTuple):
+    """The end of a chain: how many records there are, and of the last one its hash and recorded_at."""
+
+    size: int
+    hash: bytes
+    recorded_at: str
 
 
-def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes, str]:
-    """Lock the organization's head; its size and hash, and the newest record's recorded_at.
+def _take_head(connection: Connection, organization_id: str) -> _Head:
+    """Lock the organization's head, and make sure that it is the end of the chain.
 
     The no-change UPDATE takes the row's lock in PostgreSQL and the write lock in SQLite, and returns the row as it is
     once the lock was granted.
@@ -138,15 +155,15 @@ def _take_head(connection: Connection, organization_id: str) -> tuple[int, bytes
     (head,) = heads
     newest = read_newest(connection, organization_id)
     if newest is None:
-        last_seq, last_hash, last_time = 0, ZERO_HASH, ""
+        end = _Head(0, ZERO_HASH, "")
     else:
         record, sound = newest
         if not sound:  # what it says would be built on: its time, its hash
             raise _broken(f"The newest record of {organization_id} does not give its hash")
-        last_seq, last_hash, last_time = record.seq, record.hash, record.recorded_at
-    if (head.size, head.hash) != (last_seq, last_hash):
+        end = _Head(record.seq, record.hash, record.recorded_at)
+    if (head.size, head.hash) != (end.size, end.hash):
         raise _broken(f"The newest record of {organization_id} is not the one that its head names")
-    return last_seq, last_hash, last_time
+    return end
 
 
 def _broken(what: str) -> ChainBroken:
@@ -162,106 +179,94 @@ def _unknown(organization_id: str) -> UnknownOrganization:
     )
 
 
-def _conflict(record: Record, index: int) -> RecordConflict:
+def _conflict(record_id: str | None, seq: int, index: int) -> RecordConflict:
     return RecordConflict(
-        f"record_id {record.record_id} already stands for record {record.seq}, which has other content.",
+        f"record_id {record_id} already stands for record {seq}, which has other content.",
         "Give the event an id of its own. Nothing was written.",
         index=index,
     )
 
 
-class _Batch:
-    """Records that are being chained: the state that goes from one to the next, and the rows to insert."""
+def _chain(
+    connection: Connection,
+    organization_id: str,
+    head: _Head,
+    contents: Sequence[Content],
+    record_ids: Sequence[str | None],
+    clock: Callable[[], datetime],
+) -> list[Record]:
+    """Put contents at the end of the chain and move its head: column by column, as the tables take them.
 
-    def __init__(
-        self,
-        connection: Connection,
-        organization_id: str,
-        size: int,
-        last_hash: bytes,
-        last_time: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self.connection = connection
-        self.organization_id = organization_id
-        self.size = size
-        self.hash = last_hash
-        self.time = last_time
-        self.clock = clock
-        self.random = random_parts()
-        self.actors: dict[tuple[str, str], int] = {}
-        self.entities: dict[tuple[str, str], int] = {}
-        self.records: list[tuple[Any, ...]] = []
-        self.payloads: list[tuple[Any, ...]] = []
-        self.links: list[tuple[Any, ...]] = []
+    Only the hash goes from one record to the next.
+    """
+    if not contents:
+        return []
+    (
+        occurred_at, actor_type, actor_id, actor_name, actor_role, credential_id, on_behalf_of, action, outcome,
+        entity_type, entity_id, entity_name, related, reason, correlation_id, before, after, context,
+    ) = zip(*contents, strict=True)  # fmt: skip
+    size = head.size + len(contents)
+    organization = (organization_id,) * len(contents)
+    seq = range(head.size + 1, size + 1)
+    made = iter(new_record_ids(record_ids.count(None)))
+    ids = [next(made) if record_id is None else record_id for record_id in record_ids]
+    recorded_at = _times(clock, head.recorded_at, len(contents))
+    actor_seq = _ordinals(connection, organization_id, "actor", zip(actor_type, actor_id, strict=True), head.size)
+    entity_seq = _ordinals(connection, organization_id, "entity", zip(entity_type, entity_id, strict=True), head.size)
+    (before_salt, before_digest), (after_salt, after_digest) = salted(before), salted(after)
+    context_salt, context_digest = salted(context)
+    columns: list[Sequence[Any]] = [
+        organization, seq, ids, occurred_at, recorded_at,
+        actor_type, actor_id, actor_name, actor_role, actor_seq, credential_id, on_behalf_of, action, outcome,
+        entity_type, entity_id, entity_name, entity_seq, related, reason, correlation_id,
+        before_digest, after_digest, context_digest,
+    ]  # fmt: skip
+    hashes = [head.hash]
+    for fields in zip(*columns, strict=True):
+        linked = (*fields, hashes[-1])
+        hashes.append(header_hash(header_bytes(*linked)))
+    columns += [hashes[:-1], hashes[1:]]
+    records = list(map(Record._make, zip(*columns, strict=True)))
+    columns[_RELATED] = [related_text(items) if items else NOTHING_RELATED for items in related]
+    payloads = [organization, seq, before, before_salt, after, after_salt, context, context_salt]
+    links = [
+        (organization_id, type_, id_, position)
+        for position, items in zip(seq, related, strict=True)
+        for type_, id_ in items
+    ]
+    try:
+        insert_columns(connection, audit_record, columns)
+        insert_columns(connection, audit_payload, payloads)
+        insert_columns(connection, record_link, list(zip(*links, strict=True)))
+    except IntegrityError:  # the head is ours, and no record has these ids: nobody else has been writing
+        raise _broken(f"Something stands already where the next record of {organization_id} belongs") from None
+    connection.execute(
+        update(chain_head).where(chain_head.c.organization_id == organization_id).values(size=size, hash=hashes[-1])
+    )
+    return records
 
-    def read_ordinals(self, contents: Iterable[Content]) -> None:
-        """Read the last ordinal of every actor and entity that the contents name."""
-        contents = list(contents)
-        self.actors = self._last("actor", dict.fromkeys((c.actor_type, c.actor_id) for c in contents))
-        self.entities = self._last("entity", dict.fromkeys((c.entity_type, c.entity_id) for c in contents))
 
-    def _last(self, kind: str, keys: Iterable[Key]) -> dict[Key, int]:
-        ordinals = last_ordinals(self.connection, self.organization_id, kind, keys)
-        for (type_, id_), ordinal in ordinals.items():
-            if type(ordinal) is not int or not 0 <= ordinal <= self.size:  # there are no more acts than records
-                raise _broken(f"The acts of {kind} {type_}:{id_} in {self.organization_id} are not counted 1, 2, 3")
-        return ordinals
+def _times(clock: Callable[[], datetime], last: str, count: int) -> list[str]:
+    """What the clock shows for each record, or the time before where it runs behind."""
+    times = []
+    for _ in range(count):
+        last = max(format_time(clock()), last)
+        times.append(last)
+    return times
 
-    def chain(self, record_id: str | None, content: Content) -> Record:
-        """Give the content its place at the end of the chain."""
-        (
-            occurred_at, actor_type, actor_id, actor_name, actor_role, credential_id, on_behalf_of, action, outcome,
-            entity_type, entity_id, entity_name, related, reason, correlation_id, before, after, context,
-        ) = content  # fmt: skip
-        organization_id = self.organization_id
-        self.size = seq = self.size + 1
-        self.time = max(format_time(self.clock()), self.time)
-        self.actors[actor_type, actor_id] = actor_seq = self.actors[actor_type, actor_id] + 1
-        self.entities[entity_type, entity_id] = entity_seq = self.entities[entity_type, entity_id] + 1
-        random = next(self.random)
-        before_salt = after_salt = context_salt = before_digest = after_digest = context_digest = None
-        if before is not None:
-            before_salt = random[:16]
-            before_digest = sha256(before_salt + before.encode()).digest()
-        if after is not None:
-            after_salt = random[16:32]
-            after_digest = sha256(after_salt + after.encode()).digest()
-        if context is not None:
-            context_salt = random[32:48]
-            context_digest = sha256(context_salt + context.encode()).digest()
-        fields = (
-            organization_id, seq, record_id or new_record_id(random[48:]), occurred_at, self.time,
-            actor_type, actor_id, actor_name, actor_role, actor_seq, credential_id, on_behalf_of, action, outcome,
-            entity_type, entity_id, entity_name, entity_seq, related, reason, correlation_id,
-            before_digest, after_digest, context_digest, self.hash,
-        )  # fmt: skip
-        self.hash = header_hash(header_bytes(*fields))
-        record = Record(*fields, self.hash)
-        if related:
-            self.records.append((*record[:18], related_text(related), *record[19:]))
-            for type_, id_ in related:
-                self.links.append((organization_id, type_, id_, seq))
-        else:
-            self.records.append((*record[:18], NOTHING_RELATED, *record[19:]))
-        self.payloads.append((organization_id, seq, before, before_salt, after, after_salt, context, context_salt))
-        return record
 
-    def write(self) -> None:
-        """Insert what was chained and move the head."""
-        if not self.records:
-            return
-        try:
-            insert_rows(self.connection, audit_record, self.records)
-            insert_rows(self.connection, audit_payload, self.payloads)
-            insert_rows(self.connection, record_link, self.links)
-        except IntegrityError:  # the head is ours, and no record has these ids: nobody else has been writing
-            raise _broken(f"Something stands already where the next record of {self.organization_id} belongs") from None
-        self.connection.execute(
-            update(chain_head)
-            .where(chain_head.c.organization_id == self.organization_id)
-            .values(size=self.size, hash=self.hash)
-        )
+def _ordinals(connection: Connection, organization_id: str, kind: str, keys: Iterable[Key], size: int) -> list[int]:
+    """The next ordinal of each key, an actor's or entity's, which may come several times."""
+    keys = list(keys)
+    last = last_ordinals(connection, organization_id, kind, set(keys))
+    for (type_, id_), ordinal in last.items():
+        if type(ordinal) is not int or not 0 <= ordinal <= size:  # there are no more acts than records
+            raise _broken(f"The acts of {kind} {type_}:{id_} in {organization_id} are not counted 1, 2, 3")
+    ordinals = []
+    for key in keys:
+        last[key] = ordinal = last[key] + 1
+        ordinals.append(ordinal)
+    return ordinals
 
 
 @lru_cache  # building it takes longer than a database takes to answer it

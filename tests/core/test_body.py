@@ -136,7 +136,9 @@ def test_tuple_is_written_as_a_list() -> None:
     ids=repr,
 )
 @pytest.mark.parametrize(
-    "wrap", [lambda v: v, lambda v: [v], lambda v: {"key": {"deep": v}}], ids=["bare", "list", "object"]
+    "wrap",
+    [lambda v: v, lambda v: [v], lambda v: {"key": {"deep": v}}, lambda v: [1.5, None, "null", v]],
+    ids=["bare", "list", "object", "beside null"],
 )
 def test_what_no_body_can_hold_is_refused_and_the_section_named(value: Any, wrap: Callable[[Any], Any]) -> None:
     with pytest.raises(InvalidRecord) as refusal:

@@ -15,10 +15,13 @@ from flasktrack.core.record import (
     Event,
     Reference,
     check_event,
+    check_events,
     check_organization_id,
     check_record_id,
 )
 from flasktrack.errors import InvalidOrganization, InvalidRecord
+
+UUID = "0192e4a0-7b3c-7d2e-8f10-1234567890ab"
 
 WIDE = "\U00010348"  # one character, two UTF-16 units, four bytes: limits count characters
 REQUIRED = {"actor_id": "actor.id", "entity_type": "entity.type", "entity_id": "entity.id"}
@@ -43,6 +46,26 @@ def event(**changes: Any) -> Event:
         "entity_id": "S-100",
     }
     return Event(**(values | changes))
+
+
+MANY: list[dict[str, Any]] = [
+    {},
+    {"actor_name": "Zoë", "related": [("batch", "B-9")], "before": {"a": [1, None, 2.5]}, "context": ""},
+    {"actor_name": "Zoë", "actor_role": "qa", "on_behalf_of": "user:u-4", "after": [], "reason": ""},
+]
+
+
+class Alike:
+    """Equal to a text, and none."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return other == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
 def refused_field(**changes: Any) -> str:
@@ -227,3 +250,34 @@ def test_record_ids_that_are_none_are_refused(record_id: Any) -> None:
     with pytest.raises(InvalidRecord) as refusal:
         check_record_id(record_id)
     assert refusal.value.field == "record_id"
+
+
+def test_of_many_events_the_first_breach_is_named_with_its_place() -> None:
+    fine = event(record_id=UUID)
+    breaches: list[tuple[str, dict[str, Any]]] = [
+        ("context", {"context": {"x": object()}}),
+        ("related[1].id", {"related": [("batch", "B"), ("batch", "")]}),
+        ("record_id", {"record_id": "7"}),
+        ("actor.id", {"actor_id": ""}),
+        ("occurred_at", {"occurred_at": None}),
+    ]
+    for first in range(len(breaches)):
+        later = [event(**changes) for _, changes in breaches[first:]]
+        with pytest.raises(InvalidRecord) as refusal:
+            check_events([fine, fine, *later])
+        assert (refusal.value.field, refusal.value.index) == (breaches[first][0], 2)
+
+
+def test_many_events_give_what_each_gives_alone() -> None:
+    acts = [event(record_id=record_id, **changes) for record_id in (None, UUID) for changes in MANY]
+    contents, record_ids = check_events(acts)
+    assert contents == [check_event(act) for act in acts]
+    assert record_ids == tuple(act.record_id for act in acts)
+    assert check_events([]) == ([], ())
+
+
+@pytest.mark.parametrize("value", [["u-17"], b"u-17", 17, Alike("u-17")], ids=repr)
+def test_what_is_no_text_is_refused_though_it_equals_a_text_beside_it(value: Any) -> None:
+    with pytest.raises(InvalidRecord, match=r"actor\.id: must be text") as refusal:
+        check_events([event(actor_id="u-17"), event(actor_id=value), event(actor_id="u-17")])
+    assert refusal.value.index == 1
