@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import count
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, update
@@ -262,11 +263,8 @@ def _ordinals(connection: Connection, organization_id: str, kind: str, keys: Ite
     for (type_, id_), ordinal in last.items():
         if type(ordinal) is not int or not 0 <= ordinal <= size:  # there are no more acts than records
             raise _broken(f"The acts of {kind} {type_}:{id_} in {organization_id} are not counted 1, 2, 3")
-    ordinals = []
-    for key in keys:
-        last[key] = ordinal = last[key] + 1
-        ordinals.append(ordinal)
-    return ordinals
+    following = {key: count(ordinal + 1) for key, ordinal in last.items()}
+    return [next(following[key]) for key in keys]
 
 
 @lru_cache  # building it takes longer than a database takes to answer it
