@@ -151,16 +151,18 @@ def role_changes(look: Look, set_: Values) -> Found:
         .limit(MOST_ROWS)
     )
     rows = look.rows(access)
+    groups = [(LOW, acts) for acts in grouped(rows, "actor_type", "actor_id", "action", "entity_type")]
     hits = []
-    for acts in grouped(rows, "actor_type", "actor_id", "action", "entity_type"):
-        one = acts[0]
-        entities = listed(act.entity_id for act in acts)
-        why = f"{named(one)} used {one.action} {counted(len(acts), 'time')} on {one.entity_type} {entities}."
-        hits.append(look.hit_on("role_change", LOW, why, acts))
     for use in (use for use in _first_uses(look, "actor_role", known=1) if use.is_person):
         positions = RecordFilter(positions=(use.first,))
         hits.append(Hit("role_change", LOW, use.said(look, "acted as"), 1, 1, positions, aware(use.last)))
-    return gravest(hits, note=only_newest(rows))
+    return together(look.hits_on("role_change", groups, _access_changed, only_newest(rows)), gravest(hits))
+
+
+def _access_changed(acts: Sequence[Any]) -> str:
+    one = acts[0]
+    entities = listed(act.entity_id for act in acts)
+    return f"{named(one)} used {one.action} {counted(len(acts), 'time')} on {one.entity_type} {entities}."
 
 
 def _first_uses(look: Look, kind: str, known: int) -> list[FirstUse]:

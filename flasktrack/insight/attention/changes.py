@@ -48,15 +48,16 @@ def changes_without_reason(look: Look, set_: Values) -> Found:
     deletes = _record.action.in_(set_["actions"])
     critical = and_(_record.entity_type.in_(set_["types"]), _changes())
     rows = _newest(look, _succeeded, silent, or_(deletes, critical))
-    hits = []
-    for acts in grouped(rows, "actor_type", "actor_id", "action", "entity_type"):
-        one = acts[0]
-        deleted = one.action in set_["actions"]
-        entities = listed(act.entity_id for act in acts)
-        used = f"used {one.action} {counted(len(acts), 'time')} on {one.entity_type} {entities}"
-        why = f"{named(one)} {used}, without a reason."
-        hits.append(look.hit_on("no_reason", HIGH if deleted else MEDIUM, why, acts))
-    return gravest(hits, note=only_newest(rows))
+    groups = grouped(rows, "actor_type", "actor_id", "action", "entity_type")
+    graded = [(HIGH if acts[0].action in set_["actions"] else MEDIUM, acts) for acts in groups]
+    return look.hits_on("no_reason", graded, _without_reason, only_newest(rows))
+
+
+def _without_reason(acts: Sequence[Any]) -> str:
+    one = acts[0]
+    entities = listed(act.entity_id for act in acts)
+    used = f"used {one.action} {counted(len(acts), 'time')} on {one.entity_type} {entities}"
+    return f"{named(one)} {used}, without a reason."
 
 
 def is_approval(set_: Values) -> ColumnElement[bool]:
@@ -92,14 +93,15 @@ def self_approvals(look: Look, set_: Values) -> Found:
         .limit(MOST_ROWS)
     )
     rows = look.rows(found)
-    hits = []
-    for row in rows:
-        why = (
-            f"{named(row)} used {row.action} on {row.entity_type} {shortened(row.entity_id)} (record {row.seq:,}), "
-            f"which they alone had changed (record {row.own:,})."
-        )
-        hits.append(look.hit_on("self_approval", HIGH, why, [row]))
-    return gravest(hits, note=only_newest(rows))
+    return look.hits_on("self_approval", [(HIGH, [row]) for row in rows], _self_approved, only_newest(rows))
+
+
+def _self_approved(acts: Sequence[Any]) -> str:
+    row = acts[0]
+    return (
+        f"{named(row)} used {row.action} on {row.entity_type} {shortened(row.entity_id)} (record {row.seq:,}), "
+        f"which they alone had changed (record {row.own:,})."
+    )
 
 
 def state_gaps(look: Look, set_: Values) -> Found:
@@ -142,14 +144,15 @@ def state_gaps(look: Look, set_: Values) -> Found:
         .limit(MOST_ROWS)
     )
     rows = look.rows(found)
-    hits = []
-    for row in rows:
-        why = (
-            f"What {named(row)} found in {row.entity_type} {shortened(row.entity_id)} (record {row.seq:,}) is not what "
-            f"was last recorded of it (record {row.state_seq:,})."
-        )
-        hits.append(look.hit_on("state_gap", HIGH, why, [row]))
-    return gravest(hits, note=only_newest(rows))
+    return look.hits_on("state_gap", [(HIGH, [row]) for row in rows], _not_recorded, only_newest(rows))
+
+
+def _not_recorded(acts: Sequence[Any]) -> str:
+    row = acts[0]
+    return (
+        f"What {named(row)} found in {row.entity_type} {shortened(row.entity_id)} (record {row.seq:,}) is not what "
+        f"was last recorded of it (record {row.state_seq:,})."
+    )
 
 
 def _changes(record: Any = _record) -> ColumnElement[bool]:

@@ -135,12 +135,22 @@ class Look:
             return
         yield Hit(rule, severity, why, records, records, within, aware(last_occurred))
 
-    def hit_on(self, rule: str, severity: str, why: str, rows: Sequence[Row[Any]]) -> Hit:
-        """The hit on single records: rows with `seq` and `occurred_at`, the newest first."""
-        seqs = [row.seq for row in rows]
-        named = RecordFilter(positions=tuple(seqs[:MOST_LINKED]))
-        latest = max((row.occurred_at for row in rows if row.occurred_at is not None), default=None)
-        return Hit(rule, severity, why, len(seqs), len(named.positions), named, aware(latest))
+    def hits_on(
+        self,
+        rule: str,
+        groups: Iterable[tuple[str, Sequence[Row[Any]]]],
+        why: Callable[[Sequence[Row[Any]]], str],
+        note: str | None = None,
+    ) -> Found:
+        """The hits on single records: groups of rows with `seq` and `occurred_at`, the newest first, and how grave each
+        is. `why` says it of a group; only those that are given are put into words."""
+        found = [(severity, _latest(rows), rows) for severity, rows in groups]
+        found.sort(key=lambda one: (SEVERITIES.index(one[0]), newest_first(one[1])))
+        hits = []
+        for severity, latest, rows in found[:MOST_HITS]:
+            named = RecordFilter(positions=tuple(row.seq for row in rows[:MOST_LINKED]))
+            hits.append(Hit(rule, severity, why(rows), len(rows), len(named.positions), named, latest))
+        return Found(tuple(hits), len(found), note, dict(Counter(severity for severity, *_ in found)))
 
 
 def find_span(
@@ -197,6 +207,10 @@ def together(*found: Found) -> Found:
     notes = dict.fromkeys(one.note for one in found if one.note is not None)
     hits = gravest(hit for one in found for hit in one.hits).hits
     return Found(hits, sum(one.total for one in found), " ".join(notes) or None, dict(numbers))
+
+
+def _latest(rows: Iterable[Row[Any]]) -> datetime | None:
+    return aware(max((row.occurred_at for row in rows if row.occurred_at is not None), default=None))
 
 
 def newest_first(moment: datetime | None) -> float:

@@ -207,15 +207,16 @@ def late_entries(look: Look, set_: Values) -> Found:
     if look.has_none("late_entry"):
         return Found()
     rows = _newest(look, is_late(set_))
-    hits = []
-    for acts in grouped(rows, "actor_type", "actor_id"):
-        longest = max(acts, key=lambda act: act.recorded_at - act.occurred_at)
-        why = (
-            f"{named(acts[0])} recorded {counted(len(acts), 'act')} late, "
-            f"up to {lasting(longest.recorded_at - longest.occurred_at)} after the act (record {longest.seq:,})."
-        )
-        hits.append(look.hit_on("late_entry", MEDIUM, why, acts))
-    return gravest(hits, note=only_newest(rows))
+    groups = [(MEDIUM, acts) for acts in grouped(rows, "actor_type", "actor_id")]
+    return look.hits_on("late_entry", groups, _late, only_newest(rows))
+
+
+def _late(acts: Sequence[Any]) -> str:
+    longest = max(acts, key=lambda act: act.recorded_at - act.occurred_at)
+    return (
+        f"{named(acts[0])} recorded {counted(len(acts), 'act')} late, "
+        f"up to {lasting(longest.recorded_at - longest.occurred_at)} after the act (record {longest.seq:,})."
+    )
 
 
 def is_ahead(set_: Values) -> ColumnElement[bool]:
@@ -227,15 +228,16 @@ def future_times(look: Look, set_: Values) -> Found:
     if look.has_none("future_time"):
         return Found()
     rows = _newest(look, is_ahead(set_))
-    hits = []
-    for acts in grouped(rows, "actor_type", "actor_id"):
-        farthest = max(acts, key=lambda act: act.occurred_at - act.recorded_at)
-        why = (
-            f"{counted(len(acts), 'act')} of {named(acts[0])} bear a time after the one of recording, "
-            f"by up to {lasting(farthest.occurred_at - farthest.recorded_at)} (record {farthest.seq:,})."
-        )
-        hits.append(look.hit_on("future_time", MEDIUM, why, acts))
-    return gravest(hits, note=only_newest(rows))
+    groups = [(MEDIUM, acts) for acts in grouped(rows, "actor_type", "actor_id")]
+    return look.hits_on("future_time", groups, _ahead, only_newest(rows))
+
+
+def _ahead(acts: Sequence[Any]) -> str:
+    farthest = max(acts, key=lambda act: act.occurred_at - act.recorded_at)
+    return (
+        f"{counted(len(acts), 'act')} of {named(acts[0])} bear a time after the one of recording, "
+        f"by up to {lasting(farthest.occurred_at - farthest.recorded_at)} (record {farthest.seq:,})."
+    )
 
 
 def _newest(look: Look, condition: ColumnElement[bool]) -> Sequence[Any]:
