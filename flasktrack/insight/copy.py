@@ -27,7 +27,7 @@ from flasktrack.errors import DatabaseError
 from flasktrack.insight import copy_tables, sums
 from flasktrack.insight.copy_tables import about, found, progress, record, related, search
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.inserting import insert_rows
+from flasktrack.insight.inserting import as_stored, insert_rows
 from flasktrack.insight.intake import Part, stored_hash
 from flasktrack.insight.intake_spans import read_records
 from flasktrack.store.reader import list_erasures
@@ -173,10 +173,10 @@ class Copy:
         )
         with self.engine.begin() as connection:
             _advance(connection, organization_id, state, reached)
-            insert_rows(connection, record, pa.Table.from_batches([part.records for part in parts]))
+            rows = as_stored(connection, pa.Table.from_batches([part.records for part in parts]))
+            insert_rows(connection, record, rows)
             insert_rows(connection, related, pa.Table.from_batches([part.related for part in parts]))
-            first = state.last_seq + 1 if state.records else -MAX_POSITION  # somebody may have put one before the first
-            sums.add(connection, organization_id, first, reached.last_seq)
+            sums.add(connection, organization_id, rows)
         return reached
 
     def _take_in_again(

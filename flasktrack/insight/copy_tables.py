@@ -50,7 +50,7 @@ from sqlalchemy import (
 
 from flasktrack.core.record import check_organization_id
 
-VERSION = 5
+VERSION = 6
 """To be raised with every change of these tables, or of what is put into them: a copy of another version is rebuilt."""
 
 UNRELIABLE = 0

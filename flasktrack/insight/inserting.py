@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import ARRAY, ColumnElement, Connection, Executable, Table, func, insert, literal
 from sqlalchemy.types import TypeEngine
 
@@ -23,10 +24,9 @@ def each(values: Sequence[Any], type_: type[TypeEngine[Any]]) -> ColumnElement[A
     return func.unnest(literal(values, ARRAY(type_)))
 
 
-def fetch_rows(connection: Connection, table: Table, statement: Executable) -> pa.Table:
-    """The answer to a statement that gives the table's columns, in their order."""
+def fetch_rows(connection: Connection, schema: pa.Schema, statement: Executable) -> pa.Table:
+    """The answer to a statement that gives the schema's columns, in their order."""
     result = connection.execute(statement)
-    schema = arrow_schema(table)
     if connection.dialect.name == "duckdb":
         found = cast(Any, result.cursor).fetchnumpy().values()
         columns: list[tuple[Any, Any]] = [(np.ma.getdata(values), np.ma.getmaskarray(values)) for values in found]
@@ -35,6 +35,17 @@ def fetch_rows(connection: Connection, table: Table, statement: Executable) -> p
         columns = [(values, None) for values in zip(*rows, strict=True)] or [((), None)] * len(schema)
     arrays = [pa.array(values, type_, mask) for (values, mask), type_ in zip(columns, schema.types, strict=True)]
     return pa.table(arrays, schema=schema)
+
+
+def as_stored(connection: Connection, rows: pa.Table) -> pa.Table:
+    """Rows as the copy holds them: PostgreSQL's text has no U+0000; an altered record may."""
+    if connection.dialect.name != "postgresql":
+        return rows
+    columns = [
+        pc.replace_substring(column, "\0", "\ufffd") if pa.types.is_string(column.type) else column
+        for column in rows.columns
+    ]
+    return pa.table(columns, schema=rows.schema)
 
 
 def insert_rows(connection: Connection, table: Table, rows: pa.Table) -> None:
@@ -47,10 +58,9 @@ def insert_rows(connection: Connection, table: Table, rows: pa.Table) -> None:
         connection.exec_driver_sql(f"INSERT INTO {table.name} SELECT * FROM rows_to_insert")
         driver.unregister("rows_to_insert")
     elif connection.dialect.name == "postgresql":
-        columns = [column.to_pylist() for column in rows.columns]
+        columns = [column.to_pylist() for column in as_stored(connection, rows).columns]
         with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
             for row in zip(*columns, strict=True):
-                # PostgreSQL's text holds no U+0000; an altered record may.
-                copy.write_row([value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row])
+                copy.write_row(row)
     else:
         connection.execute(insert(table), rows.to_pylist())

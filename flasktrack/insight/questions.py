@@ -19,26 +19,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    FromClause,
-    Row,
-    Select,
-    Subquery,
-    Text,
-    and_,
-    case,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, Subquery, and_, case, func, or_, select
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.copy_tables import copied
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.inserting import each
 from flasktrack.insight.steps import Step, local_times, on_a_calendar, step_starts
 from flasktrack.insight.sums import grouped
 from flasktrack.insight.words import contains, split_words
@@ -212,12 +198,14 @@ class Questions:
 
     def of_entities(self, chosen: RecordFilter, entities: Sequence[Sequence[str | None]], *numbers: str) -> Select[Any]:
         """As `grouped` by entity type and id, of some entities (types and ids) alone."""
-        types, ids = zip(*entities, strict=True)
-        given = select(each(types, Text).label("entity_type"), each(ids, Text).label("entity_id")).subquery()
-        return self.grouped(chosen, ("entity_type", "entity_id"), *numbers, among=given)
+        return self.grouped(chosen, ("entity_type", "entity_id"), *numbers, among=entities)
 
     def grouped(
-        self, chosen: RecordFilter, key: Sequence[str], *numbers: str, among: FromClause | None = None
+        self,
+        chosen: RecordFilter,
+        key: Sequence[str],
+        *numbers: str,
+        among: Sequence[Sequence[str | None]] | None = None,
     ) -> Select[Any]:
         """As `sums.grouped`: from the copy's sums where they can tell, which is far quicker than `select`."""
         if chosen.text:

@@ -9,6 +9,7 @@ it is answered from the smallest table that has those columns, or else from the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 import pyarrow as pa
@@ -18,21 +19,18 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    Text,
     case,
     delete,
     func,
-    insert,
-    literal,
     select,
     tuple_,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import GenericFunction
 
+from flasktrack.core.clocks import QUARTER
 from flasktrack.insight.copy_tables import SUMS, Sums, copied, record
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.inserting import each, fetch_rows, insert_rows
+from flasktrack.insight.inserting import arrow_schema, each, fetch_rows, insert_rows
 from flasktrack.insight.quarter_hours import quarter_hour
 
 _TOGETHER = {
@@ -41,79 +39,106 @@ _TOGETHER = {
 }  # fmt: skip
 """How sums of the same key are put together."""
 _STORED = tuple(_TOGETHER)
+_OF_ROWS: list[tuple[Any, str]] = [
+    ([], "count_all"), ("failed", "count"), ("seq", "min"), ("seq", "max"), ("occurred_at", "min"),
+    ("occurred_at", "max"),
+]  # fmt: skip
+_COUNTED = ["count_all", "failed_count", "seq_min", "seq_max", "occurred_at_min", "occurred_at_max"]
+"""How they are counted in the copy's rows, and what Arrow calls that."""
+_QUARTER = 1_000_000 * QUARTER
+_AT_ONCE = 200_000  # positions whose sums are made at once, where all are made anew
 _OUTCOMES = {"denied": ("denied",), "failed": ("failure",), "not_successful": ("denied", "failure")}
 
 
-class key_print(GenericFunction[int]):  # noqa: N801 (a function in SQL)
-    """64 bits that tell a key from almost every other: a column of them is far quicker to look through than names."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(key_print, "postgresql")
-def _in_postgresql(element: key_print, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"('x' || left(md5(concat_ws(chr(1), {compiler.process(element.clauses, **kw)})), 16))::bit(64)::bigint"
-
-
-@compiles(key_print, "duckdb")
-def _in_duckdb(element: key_print, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"CAST(md5_number_lower(concat_ws(chr(1), {compiler.process(element.clauses, **kw)})) >> 1 AS BIGINT)"
-
-
 def grouped(
-    organization_id: str, chosen: RecordFilter, key: Sequence[str], *numbers: str, among: FromClause | None = None
+    organization_id: str,
+    chosen: RecordFilter,
+    key: Sequence[str],
+    *numbers: str,
+    among: Sequence[Sequence[str | None]] | None = None,
 ) -> Select[Any]:
     """SELECT the columns of `key`, and numbers, of the records that meet a filter, grouped by `key`.
 
     Numbers are `records`, `marked` (so many failed their check), `oldest` and `newest` (positions), `first_occurred`,
     `last_occurred`, and how many were `denied`, `failed` or `not_successful`. `quarter` in a key is the quarter hour.
-    `among` has the columns of `key`: only these keys are given, and rarely another one that `found_by` can't tell from
-    them.
+    `among`: only these keys are given, and rarely another one that `found_by` can't tell from them.
     """
     sums = _fitting(chosen, {*key, *(["outcome"] if any(number in _OUTCOMES for number in numbers) else [])})
     if sums is None:
         columns = [_of_record(name) for name in key]
         counted = [_counted(number).label(number) for number in numbers]
         found = copied(organization_id, *columns, *counted).where(*chosen.copied_conditions()).group_by(*columns)
-        return found if among is None else found.where(tuple_(*columns).in_(select(*(among.c[name] for name in key))))
+        return found if among is None else found.where(_is_among(columns, among))
     table = sums.table
-    added: list[ColumnElement[Any]] = [_added(table, number).label(number) for number in numbers]
-    mine = [table.c.organization_id == organization_id]
-    if among is not None:
-        mine.append(_is_among(organization_id, sums, key, among))
-    if set(key) == set(sums.key):  # nothing to be put together
-        added = [table.c[number] if number in _STORED else _added(table, number, alone=True) for number in numbers]
-        return select(*(table.c[name] for name in key), *added).where(*mine, *chosen.sum_conditions(table))
     columns = [table.c[name] for name in key]
-    return select(*columns, *added).where(*mine, *chosen.sum_conditions(table)).group_by(*columns)
+    alone = set(key) == set(sums.key)  # nothing to be put together
+    added = [_added(table, number, alone=alone).label(number) for number in numbers]
+    found = select(*columns, *added).where(table.c.organization_id == organization_id, *chosen.sum_conditions(table))
+    if among is not None and tuple(key) == sums.key:
+        prints = [key_print(organization_id, *one) for one in among]
+        found = found.where(table.c.found_by.in_(select(each(prints, BigInteger))))
+    elif among is not None:
+        found = found.where(_is_among(columns, among))
+    return found if alone else found.group_by(*columns)
 
 
-def add(connection: Connection, organization_id: str, first: int, last: int) -> None:
-    """Add the records from `first` to `last`, which were just taken in, to the sums."""
-    for key, table in SUMS:
-        fresh = fetch_rows(connection, table, _summed(organization_id, key, record.c.seq.between(first, last)))
-        given = each(fresh["found_by"].unique().to_pylist(), BigInteger)
-        known = table.c.organization_id == organization_id, table.c.found_by.in_(select(given))
-        taken = fetch_rows(connection, table, delete(table).where(*known).returning(*table.c))
-        columns = ["organization_id", *key, "found_by"]
-        together = pa.concat_tables([fresh, taken]).group_by(columns).aggregate(list(_TOGETHER.items()))
-        named = together.select([*columns, *(f"{number}_{how}" for number, how in _TOGETHER.items())])
-        insert_rows(connection, table, named.rename_columns(table.columns.keys()))
+def _is_among(columns: Sequence[ColumnElement[Any]], keys: Sequence[Sequence[str | None]]) -> ColumnElement[bool]:
+    return tuple_(*columns).in_(select(*(each(values, Text) for values in zip(*keys, strict=True))))
+
+
+def add(connection: Connection, organization_id: str, rows: pa.Table) -> None:
+    """Add records, which were just taken in, to the sums; `rows` are theirs in the copy."""
+    moments = rows["occurred_at"].cast(pa.int64())
+    quarters = pa.array(moments.fill_null(0).to_numpy() // _QUARTER, mask=moments.is_null().to_numpy())
+    rows = rows.append_column("quarter", quarters)
+    for sums in SUMS:
+        key = ["organization_id", *sums.key]
+        counted = rows.group_by(key).aggregate(_OF_ROWS).select([*key, *_COUNTED])
+        _put(connection, organization_id, sums, counted.rename_columns([*key, *_STORED]))
 
 
 def renew(connection: Connection, organization_id: str) -> None:
     """Make the sums anew: records that they counted were read again."""
-    for key, table in SUMS:
+    for _, table in SUMS:
         connection.execute(delete(table).where(table.c.organization_id == organization_id))
-        connection.execute(insert(table).from_select(table.columns.keys(), _summed(organization_id, key)))
+    seq = record.c.seq
+    first = copied(organization_id, func.min(seq))
+    start = connection.execute(first).scalar()
+    while start is not None:
+        end = start + _AT_ONCE
+        for sums in SUMS:
+            schema = arrow_schema(sums.table)
+            schema = schema.remove(schema.get_field_index("found_by"))
+            summed = _summed(organization_id, sums.key, seq >= start, seq < end)
+            _put(connection, organization_id, sums, fetch_rows(connection, schema, summed))
+        start = connection.execute(first.where(seq >= end)).scalar()  # an altered record may stand far off
 
 
-def _is_among(organization_id: str, sums: Sums, key: Sequence[str], among: FromClause) -> ColumnElement[bool]:
-    if set(key) != set(sums.key):
-        return tuple_(*(sums.table.c[name] for name in key)).in_(select(*(among.c[name] for name in key)))
-    prints = select(key_print(literal(organization_id), *(among.c[name] for name in sums.key)))
-    return sums.table.c.found_by.in_(prints)
+def _put(connection: Connection, organization_id: str, sums: Sums, fresh: pa.Table) -> None:
+    """Put sums together with those that there are."""
+    table, key = sums.table, ["organization_id", *sums.key]
+    schema = arrow_schema(table)
+    fresh = fresh.add_column(len(key), "found_by", pa.array(_prints(sums, fresh), pa.int64())).cast(schema)
+    given = each(fresh["found_by"].unique().to_pylist(), BigInteger)
+    known = table.c.organization_id == organization_id, table.c.found_by.in_(select(given))
+    taken = fetch_rows(connection, schema, delete(table).where(*known).returning(*table.c))
+    together = pa.concat_tables([fresh, taken]).group_by([*key, "found_by"]).aggregate(list(_TOGETHER.items()))
+    named = together.select([*key, "found_by", *(f"{number}_{how}" for number, how in _TOGETHER.items())])
+    insert_rows(connection, table, named.rename_columns(schema.names))
+
+
+def _prints(sums: Sums, rows: pa.Table) -> list[int]:
+    """`found_by` of each row."""
+    if "quarter" in sums.key:  # in their order, so that most of their sums need not even be looked through
+        return [quarter or 0 for quarter in rows["quarter"].to_pylist()]
+    keys = (rows[name].to_pylist() for name in ("organization_id", *sums.key))
+    return [key_print(*key) for key in zip(*keys, strict=True)]
+
+
+def key_print(*key: str | None) -> int:
+    """64 bits that tell a key from almost every other: a column of them is far quicker to look through than names."""
+    joined = "\0".join(part or "" for part in key)
+    return int.from_bytes(blake2b(joined.encode(errors="replace"), digest_size=8).digest(), "big", signed=True)
 
 
 def _fitting(chosen: RecordFilter, wanted: set[str]) -> Sums | None:
@@ -123,14 +148,10 @@ def _fitting(chosen: RecordFilter, wanted: set[str]) -> Sums | None:
 
 
 def _summed(organization_id: str, key: Sequence[str], *conditions: ColumnElement[bool]) -> Select[Any]:
-    """The sums of records by a key, in the order of a table of sums."""
+    """The sums of records by a key, in the order of a table of sums, but for `found_by`."""
     columns = [record.c.organization_id, *map(_of_record, key)]
     numbers = (_counted(number).label(number) for number in _STORED)
-    summed = copied(organization_id, *columns, *numbers).where(*conditions).group_by(*columns).subquery()
-    columns = [summed.c[name] for name in ("organization_id", *key)]
-    # Quarter hours come in their order, so that most of their sums need not even be looked through.
-    found_by = func.coalesce(summed.c.quarter, 0) if "quarter" in key else key_print(*columns)
-    return select(*columns, found_by, *(summed.c[number] for number in _STORED))
+    return copied(organization_id, *columns, *numbers).where(*conditions).group_by(*columns)
 
 
 def _of_record(name: str) -> ColumnElement[Any]:
@@ -155,6 +176,6 @@ def _added(sums: FromClause, number: str, *, alone: bool = False) -> ColumnEleme
     column = sums.c
     if number in _OUTCOMES:
         counted = case((column.outcome.in_(_OUTCOMES[number]), column.records), else_=0)
-        return counted.label(number) if alone else func.sum(counted)
+        return counted if alone else func.sum(counted)
     put_together: ColumnElement[Any] = getattr(func, _TOGETHER[number])(column[number])
-    return put_together
+    return column[number] if alone else put_together
