@@ -60,26 +60,29 @@ def append(
     which ChainBroken says as well, the caller must roll back.
     """
     with collector_paused():
-        contents, record_ids = check_events(_read(events))
-        for index, content in enumerate(contents):
-            if content.action == ACTION:
-                try:
-                    check_no_erasure(content, organization_id)
-                except InvalidRecord as problem:
-                    problem.index = index
-                    raise
-        return _append(transaction, organization_id, contents, record_ids, clock)
+        return _append(transaction, organization_id, *_check(events, organization_id), clock)
 
 
-def _read(events: Iterable[Event]) -> list[Event]:
-    """The events. Where the source of them fails, what is wrong with one that came before is raised instead."""
+def _check(events: Iterable[Event], organization_id: str) -> tuple[list[Content], tuple[str | None, ...]]:
+    """The events' contents and record_ids; none of them may be an erasure in this organization.
+
+    Where the source of the events fails, what is wrong with one that came before is raised instead.
+    """
     read: list[Event] = []
     try:
         read.extend(events)
     except Exception:
         check_events(read)
         raise
-    return read
+    contents, record_ids = check_events(read)
+    for index, content in enumerate(contents):
+        if content.action == ACTION:
+            try:
+                check_no_erasure(content, organization_id)
+            except InvalidRecord as problem:
+                problem.index = index
+                raise
+    return contents, record_ids
 
 
 def append_erasure(
@@ -89,8 +92,7 @@ def append_erasure(
 
     `append` takes no such event: nothing that comes from outside may pass for an erasure, and so explain what is gone.
     """
-    contents, record_ids = check_events([event])
-    (record,) = _append(transaction, organization_id, contents, record_ids, clock)
+    (record,) = _append(transaction, organization_id, *check_events([event]), clock)
     return record
 
 
