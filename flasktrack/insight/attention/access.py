@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from heapq import nlargest
 from itertools import groupby
 from statistics import median
 from typing import Any
@@ -22,7 +24,6 @@ from flasktrack.insight.attention.look import (
     can_be_chosen,
     gravest,
     naive,
-    newest_first,
     together,
     utc,
 )
@@ -32,6 +33,7 @@ from flasktrack.insight.attention.series import Series, find_series
 from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.filter import RecordFilter
 
+_NO_TIME = datetime(1970, 1, 1)  # noqa: DTZ001 (as the copy holds times)
 _INSTANT, _DAY = timedelta(microseconds=1), timedelta(days=1)
 _FAILED = ("denied", "failure")
 _record = copy_tables.record.c
@@ -166,14 +168,21 @@ def _access_changed(acts: Sequence[Any]) -> str:
 
 
 def _first_uses(look: Look, kind: str, known: int) -> list[FirstUse]:
-    return [use for use in look.once(find_first_uses) if use.kind == kind and use.known >= known]
+    return [use for use in look.once(_uses_by_kind).get(kind, ()) if use.known >= known]
+
+
+def _uses_by_kind(look: Look) -> dict[str, list[FirstUse]]:
+    found: defaultdict[str, list[FirstUse]] = defaultdict(list)
+    for use in find_first_uses(look):
+        found[use.kind].append(use)
+    return found
 
 
 def _on_uses(look: Look, rule: str, severity: str, uses: Iterable[FirstUse], used: str, field: str) -> Found:
     """Hits whose records are what the actor did with the value; `field` is the filter's for it."""
-    chosen = {use: {"actors": (f"{use.actor_type}:{use.actor_id}",), field: (use.value,)} for use in uses}
-    found = [use for use in chosen if all(can_be_chosen(*one) for one in chosen[use].items())]
+    found = [use for use in uses if can_be_chosen("actors", (use.actor,)) and can_be_chosen(field, (use.value,))]
     hits: list[Hit] = []
-    for use in sorted(found, key=lambda use: newest_first(aware(use.last)))[:MOST_HITS]:  # there may be a thousand
-        hits += look.hit(rule, severity, use.said(look, used), use.acts, use.last, **chosen[use])
+    for use in nlargest(MOST_HITS, found, key=lambda use: use.last or _NO_TIME):  # there may be a thousand
+        chosen = {"actors": (use.actor,), field: (use.value,)}
+        hits += look.hit(rule, severity, use.said(look, used), use.acts, use.last, **chosen)
     return gravest(hits, len(found))

@@ -47,7 +47,9 @@ CONDITIONS: dict[str, Callable[[Values], ColumnElement[bool]]] = {
 }
 """Which records a rule looks at, where mostly there are none: then it isn't asked."""
 _ON_FIRST_USES = frozenset({"first_address", "machine_pattern", "first_action", "role_change"})
-"""These share a question that takes nearly as long as those of all others: the two are asked at once."""
+"""These share a question that takes nearly as long as those of all others."""
+_AT_ONCE = 2
+"""Parts of the rules that are asked at once: who is free takes the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def find_attention(
             look.count({name: CONDITIONS[name](thresholds[name]) for name in names if name in CONDITIONS})
             return {name: ASK[name](look, thresholds[name]) for name in names}
 
-    parts = [[name for name in asked if (name in _ON_FIRST_USES) == shared] for shared in (True, False)]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        found = ChainMap(*pool.map(ask, parts))
+    shared = [[name for name in asked if name in those] for those in (_ON_FIRST_USES, CONDITIONS.keys())]
+    alone = [[name] for name in asked if name not in _ON_FIRST_USES and name not in CONDITIONS]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = ChainMap(*pool.map(ask, (*shared, *alone)))
     return Attention(span, {name: found[name] for name in asked})

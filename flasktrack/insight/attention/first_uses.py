@@ -35,6 +35,11 @@ class FirstUse(NamedTuple):
     last: datetime | None
 
     @property
+    def actor(self) -> str:
+        """As a filter names the actor."""
+        return f"{self.actor_type}:{self.actor_id}"
+
+    @property
     def is_person(self) -> bool:
         return self.actor_type == "user"
 

@@ -210,7 +210,7 @@ def together(*found: Found) -> Found:
 
 
 def _latest(rows: Iterable[Row[Any]]) -> datetime | None:
-    return aware(max((row.occurred_at for row in rows if row.occurred_at is not None), default=None))
+    return aware(max((moment for row in rows if (moment := row.occurred_at) is not None), default=None))
 
 
 def newest_first(moment: datetime | None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Row
@@ -47,7 +47,9 @@ def listed(words: Iterable[object], most: int = 3) -> str:
 def grouped(rows: Sequence[Row[Any]], *names: str) -> list[list[Row[Any]]]:
     """Rows with the same values together, in the order in which the first of each comes."""
     found: dict[Any, list[Row[Any]]] = {}
-    key = attrgetter(*names)
+    if not rows:
+        return []
+    key = itemgetter(*map(rows[0]._fields.index, names))  # a row gives its values by place far quicker than by name
     for row in rows:
         found.setdefault(key(row), []).append(row)
     return list(found.values())
