@@ -70,7 +70,8 @@ def seed_tape(connection: Connection, organization_id: str, first: int, last: in
                 machine_scoped(organization_id, columns.seq, ordinal).where(mine).order_by(ordinal.desc()).limit(1)
             )
             seq, acts = connection.execute(statement).one_or_none() or (first - 1, 0)
-            if not (type(acts) is int and type(type_name) is type(id_name) is str):  # SQLite keeps any value anywhere
+            whole = type(seq) is type(acts) is int
+            if not (whole and type(type_name) is type(id_name) is str):  # SQLite keeps any value anywhere
                 continue
             nobody = name_key(tape.seed, "", f"{kind} {number}")  # the row's other half: a name that no record can hold
             key = name_key(tape.seed, type_name, id_name)
@@ -95,4 +96,5 @@ def _last_state(connection: Connection, organization_id: str, mine: ColumnElemen
     row = connection.execute(statement).one_or_none()
     if row is None:
         return ABSENT
-    return UNKNOWN if row[0] is None else fingerprint(seed, row[0].encode("utf-8", "surrogatepass"))
+    body = row[0]
+    return fingerprint(seed, body.encode("utf-8", "surrogatepass")) if type(body) is str else UNKNOWN

@@ -183,6 +183,13 @@ def test_whatever_stands_before_a_range_there_is_a_verdict(alone: Engine, column
     assert by_machine.records == 10
 
 
+def test_a_row_at_no_position_before_a_range_gives_a_verdict(alone: Engine) -> None:
+    make_chain(alone, LAB, 20)
+    run_sql(alone, "UPDATE audit_record SET seq = 'x' WHERE seq = 9")
+    run_sql(alone, "UPDATE audit_payload SET after = X'7B7D' WHERE seq < 11")
+    assert between(alone, LAB, 11, 20).records == 10
+
+
 def test_broken_text_before_a_range_gives_a_verdict(alone: Engine) -> None:
     make_chain(alone, LAB, 20)
     run_sql(alone, "UPDATE audit_record SET recorded_at = CAST(X'32FF' AS TEXT) WHERE seq = 10")
