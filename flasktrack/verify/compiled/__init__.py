@@ -49,11 +49,13 @@ _ready = False
 
 
 def load() -> None:
-    """Load it, for a process that will need it often."""
-    from flasktrack.verify.compiled import blocks  # noqa: F401
-
+    """Load it, for a process that will need it often. Where llvmlite is not there, or can't be loaded, the rules in
+    `verify.chain` read everything."""
     global _ready
-    _ready = True
+    with suppress(ImportError, OSError):
+        from flasktrack.verify.compiled import blocks  # noqa: F401
+
+        _ready = True
 
 
 def open_blocks(streams: Streams, seed: bytes) -> Blocks | None:
@@ -117,7 +119,7 @@ def _is_worth_it(records: int) -> bool:
     """Whether compiled code is ready for so many records."""
     if records >= WORTH_LOADING and not _ready:
         load()
-    if records >= WORTH_COMPILING:
+    if _ready and records >= WORTH_COMPILING:
         from flasktrack.verify.compiled.machine import allow_compiling
 
         allow_compiling()

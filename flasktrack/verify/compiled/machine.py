@@ -14,11 +14,12 @@ import platform
 import sys
 import threading
 import uuid
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, update_wrapper
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -66,12 +67,12 @@ class Compiled:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self._linked: dict[str, _Linked | None] = {}
-        """By the types of arguments; None where nothing was kept."""
+        """By the types of arguments; None where this process can have none, which it finds out but once."""
         update_wrapper(self, function)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Raises Unreadable where there is no machine code and compiling was not allowed, and IndexError for what lies
-        outside of an array."""
+        """Raises Unreadable where there is no machine code, and compiling was not allowed or is not possible here;
+        IndexError for what lies outside of an array, and OverflowError for a number of more than 64 bits."""
         signature = " ".join(map(_type, arguments))
         linked = self._linked.get(signature)
         if linked is None:
@@ -80,16 +81,15 @@ class Compiled:
 
     def _link(self, signature: str) -> _Linked:
         with _linking:  # several threads call compiled code, and the first call of a function is slow
-            linked = self._linked.get(signature)
-            if linked is not None:
-                return linked
-            made = None if signature in self._linked else _kept(self, signature)
-            self._linked[signature] = None
-            if made is None:
-                if not _may_compile:
+            if signature not in self._linked:
+                made = _kept(self, signature)
+                if made is None and not _may_compile:
                     raise Unreadable
-                made = _make(self, signature)
-            linked = self._linked[signature] = _Linked(made)
+                self._linked[signature] = None
+                self._linked[signature] = _Linked(made or _make(self, signature))
+            linked = self._linked[signature]
+            if linked is None:
+                raise Unreadable
             return linked
 
 
@@ -134,14 +134,14 @@ class _Linked:
 
     def __call__(self, arguments: tuple[Any, ...]) -> Any:
         # As numba calls: places for the result and for what is raised, then the arguments, an array by its parts.
-        words: list[int] = []
+        words = array("q")
         for argument in arguments:
             if isinstance(argument, np.ndarray):
-                words += (0, 0, argument.size, argument.itemsize, argument.ctypes.data)
-                words += argument.shape
-                words += argument.strides
+                words.extend((0, 0, argument.size, argument.itemsize, argument.ctypes.data))
+                words.extend(argument.shape)
+                words.extend(argument.strides)
             else:
-                words.append(int(argument))
+                words.append(argument)
         if self._function is None:
             places = (ctypes.c_void_p, ctypes.c_void_p)
             prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *places, *[ctypes.c_int64] * len(words))
@@ -157,33 +157,43 @@ def _linker() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
-    return llvm.create_lljit_compiler(target.create_target_machine(codemodel="jitdefault", jit=True))
+    machine = target.create_target_machine(codemodel="jitdefault", jit=True)
+    return llvm.create_lljit_compiler(machine, suppress_errors=True)  # whoever can't link says so otherwise
 
 
 def _kept(function: Compiled, signature: str) -> _Object | None:
-    """What was kept of a function, if it is whole and made from these sources."""
+    """What was kept of a function, if it is whole, this very function's, and made from these sources."""
+    name = _file_name(function, signature)
     for folder in _folders():
-        with suppress(OSError):
-            content = (folder / _file_name(function, signature)).read_bytes()
+        with suppress(OSError, PackageNotFoundError):
+            content = (folder / name).read_bytes()
             digest, rest = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-            if sha256(_sources(_module_of(function)) + rest).digest() == digest:
+            if _digest(function, name, rest) == digest:
                 head, _, code = rest.partition(b"\n")
                 return _Object(**json.loads(head), code=code)
     return None
 
 
 def _make(function: Compiled, signature: str) -> _Object:
-    """Compile a function, and keep what that gives where it can be kept."""
-    from flasktrack.verify.compiled.making import make
-
+    """Compile a function, and keep what that gives where it can be kept. Raises Unreadable where numba is not there, or
+    may not run what it makes, as on systems that forbid a process to write code."""
+    try:
+        from flasktrack.verify.compiled.making import make
+    except (ImportError, OSError):
+        raise Unreadable from None
     made = _Object(*make(function, signature))
     rest = json.dumps({"symbol": made.symbol, "gives": made.gives}).encode() + b"\n" + made.code
-    content = sha256(_sources(_module_of(function)) + rest).digest() + rest
+    name = _file_name(function, signature)
     for folder in _folders():
         with suppress(OSError):
-            _write(folder / _file_name(function, signature), content)
+            _write(folder / name, _digest(function, name, rest) + rest)
             break
     return made
+
+
+def _digest(function: Compiled, name: str, rest: bytes) -> bytes:
+    """What a file of this name begins with, before the rest: one function's file is of no use under another's name."""
+    return sha256(_sources(Path(function.function.__code__.co_filename)) + f"{name}\0".encode() + rest).digest()
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -198,22 +208,15 @@ def _write(file: Path, content: bytes) -> None:
 
 def _folders() -> list[Path]:
     """Where object files are kept, the first that can be written."""
-    named = os.environ.get("FLASKTRACK_CACHE_DIR")
-    if named:
-        return [Path(named)]
-    folders = [_HERE / "__pycache__"]
+    named, beside = os.environ.get("FLASKTRACK_CACHE_DIR"), _HERE / "__pycache__"
     with suppress(RuntimeError):  # a user without a home
-        folders.append(Path.home() / ".cache" / "flasktrack")
-    return folders
+        return [Path(named).expanduser()] if named else [beside, Path.home() / ".cache" / "flasktrack"]
+    return [beside]
 
 
 def _file_name(function: Compiled, signature: str) -> str:
     variant = sha256(f"{signature}\0{_processor()}".encode()).hexdigest()[:16]
     return f"{function.__module__.rpartition('.')[2]}.{function.function.__qualname__}.{variant}.o"
-
-
-def _module_of(function: Compiled) -> Path:
-    return Path(function.function.__code__.co_filename)
 
 
 @cache

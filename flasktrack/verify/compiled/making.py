@@ -15,14 +15,21 @@ from flasktrack.verify.compiled.machine import Compiled, External
 
 types: Any = numba.types
 njit: Any = numba.njit
+config: Any = numba.config
 _dispatchers: dict[Compiled, Any] = {}
 
 
 def make(function: Compiled, signature: str) -> tuple[str, str, bytes]:
     """The symbol of the function, numba's name of what it gives, and its object file."""
-    dispatcher = _dispatcher(function)
     arguments = tuple(map(_type, signature.split()))
-    dispatcher.compile(arguments)
+    told = config.BOUNDSCHECK, config.DISABLE_JIT
+    # What NUMBA_BOUNDSCHECK=0 asks for would be kept for every process that comes after.
+    config.BOUNDSCHECK, config.DISABLE_JIT = None, 0
+    try:
+        dispatcher = _dispatcher(function)
+        dispatcher.compile(arguments)
+    finally:
+        config.BOUNDSCHECK, config.DISABLE_JIT = told
     result = dispatcher.overloads[arguments]
     _, _, (code, _) = result.library.serialize_using_object_code()
     return result.fndesc.mangled_name, str(types.unliteral(result.signature.return_type)), code
@@ -49,7 +56,9 @@ def _(value: Compiled, context: Any) -> Any:
 
 @typeof_impl.register(External)
 def _(value: External, context: Any) -> Any:
-    # numba links what it makes in this process, too, where nobody calls it: any address will do.
-    llvm.add_symbol(value.symbol, ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p).value)
+    # numba links what it makes in this process, too, where nobody calls it: any address will do. But what the process
+    # has by this name, such as memcpy, other code that numba compiled calls.
+    if not llvm.address_of_symbol(value.symbol):
+        llvm.add_symbol(value.symbol, ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p).value)
     gives, *takes = (getattr(types, name) for name in (value.gives, *value.takes))
     return types.ExternalFunction(value.symbol, gives(*takes))
