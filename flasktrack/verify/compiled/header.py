@@ -65,7 +65,7 @@ _TYPE_OPENS, _ID_OPENS = _bytes('{"type":"'), _bytes('","id":"')  # as `related`
 _ID_FIRST, _TYPE_SECOND = _bytes('{"id":'), _bytes(',"type":')  # as a header has it
 _QUOTE, _BACKSLASH, _COMMA, _ZERO = ord('"'), ord("\\"), ord(","), ord("0")
 _OPEN_LIST, _CLOSE_LIST, _CLOSE = ord("["), ord("]"), ord("}")
-_LETTER_U, _BEFORE_A = ord("u"), ord("a") - 10
+_LETTER_U = ord("u")
 
 # What follows the backslash in the short escapes of RFC 8785; 0 where there is none.
 _SHORT: Bytes = np.zeros(32, dtype=np.uint8)
@@ -116,7 +116,7 @@ def write_header(arena: Bytes, cells: Numbers, row: int, organization: Bytes, ou
         elif way == _TEXT:
             at = _text(arena, offset, offset + length, out, at) if kind == TEXT else FAILED
         else:
-            at = _digest(arena, offset, out, at) if kind == BINARY and length == 32 else FAILED
+            at = _digest(arena, offset, out, at) if kind == BINARY and length == HASH_BYTES else FAILED
         if at == FAILED:
             return FAILED
     return _copy(_NAMES, start, len(_NAMES), out, at)
@@ -221,28 +221,19 @@ def _number(value: int, out: Bytes, at: int) -> int:
 
 @compiled
 def _digest(arena: Bytes, offset: int, out: Bytes, at: int) -> int:
-    _make_sure(arena, offset, offset + HASH_BYTES)
-    _make_sure(out, at, at + 2 * HASH_BYTES + 2)
     out[at] = _QUOTE
-    _write_hex(arena, offset, out, at + 1)
-    at += 2 * HASH_BYTES + 1
+    at += 1
+    for place in range(offset, offset + HASH_BYTES):
+        out[at] = _HEX[arena[place] >> 4]
+        out[at + 1] = _HEX[arena[place] & 15]
+        at += 2
     out[at] = _QUOTE
     return at + 1
 
 
 @compiled
-def _write_hex(arena: Bytes, offset: int, out: Bytes, at: int) -> None:
-    for place in range(HASH_BYTES):
-        byte = arena[offset + place]
-        high, low = byte >> 4, byte & 15
-        out[at + 2 * place] = high + (_ZERO if high < 10 else _BEFORE_A)
-        out[at + 2 * place + 1] = low + (_ZERO if low < 10 else _BEFORE_A)
-
-
-@compiled
 def _text(arena: Bytes, start: int, end: int, out: Bytes, at: int) -> int:
     """Write a JSON string; FAILED where the bytes are not UTF-8 (RFC 3629)."""
-    _make_sure(arena, start, end)
     out[at] = _QUOTE
     at += 1
     if _stands_for_itself(arena, start, end):
