@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -204,11 +204,7 @@ def is_late(set_: Values) -> ColumnElement[bool]:
 
 def late_entries(look: Look, set_: Values) -> Found:
     """Rule late_entry."""
-    if look.has_none("late_entry"):
-        return Found()
-    rows = _newest(look, is_late(set_))
-    groups = [(MEDIUM, acts) for acts in grouped(rows, "actor_type", "actor_id")]
-    return look.hits_on("late_entry", groups, _late, only_newest(rows))
+    return _by_actor(look, "late_entry", is_late(set_), _late)
 
 
 def _late(acts: Sequence[Any]) -> str:
@@ -225,11 +221,7 @@ def is_ahead(set_: Values) -> ColumnElement[bool]:
 
 def future_times(look: Look, set_: Values) -> Found:
     """Rule future_time."""
-    if look.has_none("future_time"):
-        return Found()
-    rows = _newest(look, is_ahead(set_))
-    groups = [(MEDIUM, acts) for acts in grouped(rows, "actor_type", "actor_id")]
-    return look.hits_on("future_time", groups, _ahead, only_newest(rows))
+    return _by_actor(look, "future_time", is_ahead(set_), _ahead)
 
 
 def _ahead(acts: Sequence[Any]) -> str:
@@ -238,6 +230,15 @@ def _ahead(acts: Sequence[Any]) -> str:
         f"{counted(len(acts), 'act')} of {named(acts[0])} bear a time after the one of recording, "
         f"by up to {lasting(farthest.occurred_at - farthest.recorded_at)} (record {farthest.seq:,})."
     )
+
+
+def _by_actor(look: Look, rule: str, meant: ColumnElement[bool], why: Callable[[Sequence[Any]], str]) -> Found:
+    """A hit for each actor on the records that are meant."""
+    if look.has_none(rule):
+        return Found()
+    rows = _newest(look, meant)
+    groups = [(MEDIUM, acts) for acts in grouped(rows, "actor_type", "actor_id")]
+    return look.hits_on(rule, groups, why, only_newest(rows))
 
 
 def _newest(look: Look, condition: ColumnElement[bool]) -> Sequence[Any]:
