@@ -49,6 +49,7 @@ def acts(engine: Engine, person: str) -> list[str]:
 
 
 def sign_out(page: Page) -> None:
+    settle(page)  # what the page before drew may still stand beside it
     page.get_by_test_id("stSidebar").get_by_role("button", name="Sign out").click()
 
 
