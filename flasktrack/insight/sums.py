@@ -86,15 +86,23 @@ def _is_among(columns: Sequence[ColumnElement[Any]], keys: Sequence[Sequence[str
     return tuple_(*columns).in_(select(*(each(values, Text) for values in zip(*keys, strict=True))))
 
 
-def add(connection: Connection, organization_id: str, rows: pa.Table) -> None:
-    """Add records, which were just taken in, to the sums; `rows` are theirs in the copy."""
+def count(rows: pa.Table) -> list[pa.Table]:
+    """The sums of some of the copy's rows, for each of SUMS."""
     moments = rows["occurred_at"].cast(pa.int64())
     quarters = pa.array(moments.fill_null(0).to_numpy() // _QUARTER, mask=moments.is_null().to_numpy())
     rows = rows.append_column("quarter", quarters)
+    counted = []
     for sums in SUMS:
         key = ["organization_id", *sums.key]
-        counted = rows.group_by(key).aggregate(_OF_ROWS).select([*key, *_COUNTED])
-        _put(connection, organization_id, sums, counted.rename_columns([*key, *_STORED]))
+        of_rows = rows.group_by(key).aggregate(_OF_ROWS).select([*key, *_COUNTED])
+        counted.append(of_rows.rename_columns([*key, *_STORED]))
+    return counted
+
+
+def add(connection: Connection, organization_id: str, counted: Sequence[Sequence[pa.Table]]) -> None:
+    """Add what `count` gave of records that were just taken in, several times, to the sums."""
+    for sums, fresh in zip(SUMS, zip(*counted, strict=True), strict=True):
+        _put(connection, organization_id, sums, _put_together(sums.key, fresh))
 
 
 def renew(connection: Connection, organization_id: str) -> None:
@@ -122,9 +130,15 @@ def _put(connection: Connection, organization_id: str, sums: Sums, fresh: pa.Tab
     given = each(fresh["found_by"].unique().to_pylist(), BigInteger)
     known = table.c.organization_id == organization_id, table.c.found_by.in_(select(given))
     taken = fetch_rows(connection, schema, delete(table).where(*known).returning(*table.c))
-    together = pa.concat_tables([fresh, taken]).group_by([*key, "found_by"]).aggregate(list(_TOGETHER.items()))
-    named = together.select([*key, "found_by", *(f"{number}_{how}" for number, how in _TOGETHER.items())])
-    insert_rows(connection, table, named.rename_columns(schema.names))
+    insert_rows(connection, table, _put_together([*sums.key, "found_by"], [fresh, taken]))
+
+
+def _put_together(key: Sequence[str], counted: Sequence[pa.Table]) -> pa.Table:
+    """One row for each key of the tables."""
+    named = ["organization_id", *key]
+    together = pa.concat_tables(counted).group_by(named).aggregate(list(_TOGETHER.items()))
+    columns = together.select([*named, *(f"{number}_{how}" for number, how in _TOGETHER.items())])
+    return columns.rename_columns([*named, *_STORED])
 
 
 def _prints(sums: Sums, rows: pa.Table) -> list[int]:
