@@ -37,7 +37,7 @@ TIME_FORM: Bytes = np.frombuffer(b"0000-00-00T00:00:00.000000Z", dtype=np.uint8)
 """A time's text (spec section 1): digits, and what stands between them."""
 TIME_BYTES = len(TIME_FORM)
 
-ROWS = 512
+ROWS = 2048
 LINKS = ROWS * MAX_RELATED
 """How many rows and links a block holds at most."""
 ARENA, LINK_ARENA = 8 << 20, 8 << 20

@@ -251,9 +251,9 @@ def test_blocks_are_looked_for_more_rarely_the_fewer_there_are(alone: Engine, mo
         return openly(*arguments)
 
     monkeypatch.setattr(chain, "open_blocks", count)
-    make_chain(alone, LAB, 2 * ROWS)
+    make_chain(alone, LAB, 1024)
     run_sql(alone, "UPDATE record_link SET entity_id = 'q' WHERE seq % 50 = 0 AND entity_type = 'workflow'")
-    assert len(verify(alone, LAB).findings) == 2 * ROWS // 50
+    assert len(verify(alone, LAB).findings) == 1024 // 50
     assert opened <= 8
 
 
