@@ -15,9 +15,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
@@ -34,6 +31,7 @@ BUSY_SECONDS = 30  # how long a writer waits for another one; an append holds th
 _CACHE_KIB = 32 * 1024  # the index of prev_hash is random access: with SQLite's 2 MB each insert reads and evicts
 _CHECKPOINT_PAGES = 8192  # 32 MB of write-ahead log before it goes into the database; commits sync the log anyway
 _BEGIN = "flasktrack_begin"  # execution option: how a transaction begins in SQLite; empty for not at all
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _INIT_LOCK = 0x666C61736B  # "flask": the advisory lock that keeps two `init` apart in PostgreSQL
 
 
@@ -120,9 +118,7 @@ def initialize(engine: Engine, *, with_roles: bool = False) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INIT_LOCK})
         _check_upgradable(connection)
         owned = engine.dialect.name == "postgresql" and roles.become_owner(connection, VERSION_TABLE)
-        config = _alembic()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        _migrate(connection)
         if with_roles:
             roles.make_roles(connection, VERSION_TABLE)
         elif owned:
@@ -194,17 +190,22 @@ def _stored_version(connection: Connection) -> str | None:
     return None if version is None else str(version)
 
 
-def _alembic() -> Config:
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # here alone: every other command, and the app, would load it for nothing
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    return config
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @lru_cache
 def _known_versions() -> tuple[str, ...]:
-    """Schema versions that this code knows, the newest first."""
-    return tuple(script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions())
+    """Schema versions that this code knows, the newest first: each migration's file begins with its own (v0001_...)."""
+    names = (file.name for file in (_MIGRATIONS / "versions").glob("v*_*.py"))
+    return tuple(sorted((name[1:].partition("_")[0] for name in names), reverse=True))
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, or_, update
-from sqlalchemy.orm import Session
 
 from flasktrack.core.erasure import ACTION, ENTITY_TYPE, erasure_body
 from flasktrack.core.record import SECTIONS, Event, Record
@@ -20,6 +20,9 @@ from flasktrack.store.reader import tells_of_erasure
 from flasktrack.store.schema import audit_payload, audit_record
 from flasktrack.store.scope import machine_scoped
 from flasktrack.store.writer import append_erasure
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 
 def erase(
@@ -39,7 +42,7 @@ def erase(
     there, or a record of an erasure lies in it (what was erased, and why, stays on record); InvalidRecord for an
     actor or a reason that no record can hold; UnknownOrganization. After any of them the caller must roll back.
     """
-    connection = transaction.connection() if isinstance(transaction, Session) else transaction
+    connection = transaction if isinstance(transaction, Connection) else transaction.connection()
     wanted = [section for section in SECTIONS if section in sections]
     if not wanted or len(wanted) != len(set(sections)):
         raise ErasureRefused(

@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from flasktrack.core.collector import collector_paused
@@ -36,6 +35,9 @@ from flasktrack.store.randomness import new_record_ids, salted
 from flasktrack.store.reader import RecordedContent, find_recorded, read_newest
 from flasktrack.store.row_security import enter
 from flasktrack.store.schema import audit_payload, audit_record, chain_head, record_link
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session  # which takes its time to load, and whoever has one has loaded it
 
 _RELATED = Record._fields.index("related")
 _LOOKUP = 400  # record_ids in one look-up; SQLite allows 999 parameters in its older builds
@@ -104,7 +106,7 @@ def _append(
     clock: Callable[[], datetime],
 ) -> list[Record]:
     """Append what was checked before the lock is taken: others need not wait for it."""
-    connection = transaction.connection() if isinstance(transaction, Session) else transaction
+    connection = transaction if isinstance(transaction, Connection) else transaction.connection()
     if not contents:
         return []
     head = _take_head(connection, organization_id)

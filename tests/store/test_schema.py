@@ -10,12 +10,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, Text, inspect, text
 from sqlalchemy.dialects.postgresql import BYTEA, TIMESTAMP
 from sqlalchemy.exc import DBAPIError
 
 from flasktrack.core.record import Record
 from flasktrack.errors import SchemaError
+from flasktrack.store import engine as engine_module
 from flasktrack.store import migrations
 from flasktrack.store.engine import VERSION_TABLE, check_schema, initialize, open_engine, writing
 from flasktrack.store.inspection import inspect_tables
@@ -139,11 +141,21 @@ def test_a_database_of_the_first_version_is_upgraded_with_all_it_holds(database_
     engine.dispose()
 
 
-def upgrade(engine: Engine, version: str) -> None:
-    """As `initialize`, but no further than to a version."""
+def test_the_versions_that_the_code_knows_are_those_of_the_migrations() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert list(engine_module._known_versions()) == [script.revision for script in scripts.walk_revisions()]
+
+
+def alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.set_main_option("path_separator", "os")
+    return config
+
+
+def upgrade(engine: Engine, version: str) -> None:
+    """As `initialize`, but no further than to a version."""
+    config = alembic_config()
     with writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, version)
