@@ -21,6 +21,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
 from sqlalchemy import URL, Engine, make_url
 
+from flasktrack.demo import load_sample_lab
 from flasktrack.store.engine import initialize, open_engine
 from tests.postgresql import EmptyDatabases
 
@@ -46,6 +48,7 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
 )
 LAPTOP = ViewportSize(width=1366, height=768)
+PAST_DAY = date(2026, 11, 24)
 
 hypothesis.settings.register_profile("flasktrack", deadline=None)  # how busy a machine is says nothing of the code
 hypothesis.settings.load_profile("flasktrack")
@@ -195,17 +198,12 @@ def _postgres_console(uri: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="session")
 def sample_lab_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite database with the sample lab, loaded once in a run. Not to be written: `sample_lab_url` is a copy."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # which all workers of this run share
-    file = folder / "sample-lab.db"
-    with _one_process_at_a_time("sample-lab"):
-        if not file.exists():
-            unfinished = folder / "sample-lab-unfinished.db"
-            for command in ("init", "demo"):
-                _flasktrack(command, "--database", f"sqlite:///{unfinished}")
-            _copy_sqlite(unfinished, file)
-    return file
+
+    def fill(url: str) -> None:
+        for command in ("init", "demo"):
+            _flasktrack(command, "--database", url)
+
+    return _filled_once(tmp_path_factory, "sample-lab", fill)
 
 
 @pytest.fixture
@@ -214,6 +212,36 @@ def sample_lab_url(sample_lab_file: Path, tmp_path: Path) -> str:
     copy = tmp_path / "sample-lab.db"
     _copy_sqlite(sample_lab_file, copy)
     return f"sqlite:///{copy}"
+
+
+@pytest.fixture(scope="module")
+def past_sample_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The sample lab up to PAST_DAY, whatever today is, for one module to change as it likes."""
+
+    def fill(url: str) -> None:
+        engine = open_engine(url)
+        load_sample_lab(engine, PAST_DAY)
+        engine.dispose()
+
+    copy = tmp_path_factory.mktemp("past") / "lab.db"
+    _copy_sqlite(_filled_once(tmp_path_factory, "past-sample-lab", fill), copy)
+    engine = open_engine(f"sqlite:///{copy}")
+    yield engine
+    engine.dispose()
+
+
+def _filled_once(tmp_path_factory: pytest.TempPathFactory, name: str, fill: Callable[[str], None]) -> Path:
+    """The file of an SQLite database that `fill` fills, given its address, once in a run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # which all workers of this run share
+    file = folder / f"{name}.db"
+    with _one_process_at_a_time(name):
+        if not file.exists():
+            unfinished = folder / f"{name}-unfinished.db"
+            fill(f"sqlite:///{unfinished}")
+            _copy_sqlite(unfinished, file)
+    return file
 
 
 def _flasktrack(*arguments: str) -> None:

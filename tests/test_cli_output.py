@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -13,7 +12,6 @@ from sqlalchemy import Engine
 
 from flasktrack.cli import main
 from flasktrack.errors import DatabaseError
-from flasktrack.store.engine import open_engine
 from flasktrack.verify import runner
 from tests.store.samples import tamper
 
@@ -24,8 +22,8 @@ OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 @pytest.fixture
-def run(database_url: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command against a fresh database: (exit status, standard output, standard error)."""
+def run(engine: Engine, database_url: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command against a database without records: (exit status, standard output, standard error)."""
 
     def call(*arguments: str) -> tuple[int, str, str]:
         status = main(["--database", database_url, *arguments])
@@ -34,14 +32,6 @@ def run(database_url: str, capsys: pytest.CaptureFixture[str]) -> Any:
 
     call("init")
     return call
-
-
-@pytest.fixture
-def raw(database_url: str, run: Any) -> Iterator[Engine]:
-    """An engine over the database that the commands use."""
-    engine = open_engine(database_url)
-    yield engine
-    engine.dispose()
 
 
 def imported(run: Any, folder: Path, organization: str, *changes: dict[str, Any]) -> tuple[int, str, str]:
@@ -110,12 +100,12 @@ def test_who_asks_is_an_actor(run: Any, tmp_path: Path) -> None:
 
 
 def test_rows_under_what_can_not_be_an_organization_are_reported_beside_the_rest(
-    run: Any, raw: Engine, tmp_path: Path
+    run: Any, engine: Engine, tmp_path: Path
 ) -> None:
     for name in ("acme", "zeta"):
         imported(run, tmp_path, name, {})
     assert run("verify")[0] == 0
-    tamper(raw, "INSERT INTO chain_head VALUES ('AA', 0, '')")
+    tamper(engine, "INSERT INTO chain_head VALUES ('AA', 0, '')")
     status, out, err = run("verify")
     assert (status, err) == (1, "")
     assert "acme: verified" in out
@@ -123,7 +113,7 @@ def test_rows_under_what_can_not_be_an_organization_are_reported_beside_the_rest
     status, out, _ = run("verify", "--json")
     assert status == 1
     assert json.loads(out)["strays"] == ["AA"]
-    tamper(raw, "UPDATE audit_record SET reason = 'made up' WHERE organization_id = 'zeta'")
+    tamper(engine, "UPDATE audit_record SET reason = 'made up' WHERE organization_id = 'zeta'")
     status, out, _ = run("verify", "--json")
     assert (status, [one["status"] for one in json.loads(out)["organizations"]]) == (1, ["verified", "broken"])
     assert run("checkpoint", "--organization", "acme")[0] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, timedelta
 from pathlib import Path
 
@@ -21,26 +20,18 @@ from flasktrack.store.organizations import list_organizations
 from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import machine_scoped
 from flasktrack.verify.runner import verify_organization
+from tests.conftest import PAST_DAY
 
-UNTIL = date(2026, 11, 24)
 LABS = read_labs()
 
 
 @pytest.fixture(scope="module")
 def half_years() -> dict[str, list[Act]]:
-    return {lab.id: simulate(lab, UNTIL) for lab in LABS}
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('lab')}/lab.db")
-    load_sample_lab(engine, UNTIL)
-    yield engine
-    engine.dispose()
+    return {lab.id: simulate(lab, PAST_DAY) for lab in LABS}
 
 
 def test_the_same_last_day_gives_the_same_acts(half_years: dict[str, list[Act]]) -> None:
-    assert simulate(LABS[0], UNTIL) == half_years[LABS[0].id]
+    assert simulate(LABS[0], PAST_DAY) == half_years[LABS[0].id]
 
 
 def test_there_are_about_25_000_records_in_two_time_zones(half_years: dict[str, list[Act]]) -> None:
@@ -100,7 +91,7 @@ def test_everybody_takes_leave_and_nobody_works_on_holidays(lab: Lab, half_years
             days[act.event.actor_id].add(act.recorded_at.astimezone(lab.zone).date())
     everybody = set().union(*days.values())
     assert not {day for day in everybody if (day.month, day.day) in lab.holidays}
-    monday = UNTIL - timedelta(weeks=25, days=UNTIL.weekday())
+    monday = PAST_DAY - timedelta(weeks=25, days=PAST_DAY.weekday())
     weeks = [{monday + timedelta(weeks=week, days=day) for day in range(5)} for week in range(24)]
     for person in lab.people:
         assert sum(not (week & days[person.id]) for week in weeks) >= 2
@@ -148,28 +139,31 @@ def test_what_the_docs_list_is_planted(half_years: dict[str, list[Act]]) -> None
     assert all(name in page for name in planted_by if name)
 
 
-def test_it_verifies_with_one_warning(filled: Engine) -> None:
-    done = [verify_organization(filled, org.id, started_by="system:test") for org in list_organizations(filled)]
+def test_it_verifies_with_one_warning(past_sample_lab: Engine) -> None:
+    done = [
+        verify_organization(past_sample_lab, org.id, started_by="system:test")
+        for org in list_organizations(past_sample_lab)
+    ]
     assert [verification.status for verification in done] == ["verified", "verified"]
     assert [finding.code for verification in done for finding in verification.findings] == ["state_gap"]
 
 
-def test_recorded_times_are_the_simulated_ones(filled: Engine, half_years: dict[str, list[Act]]) -> None:
-    with filled.connect() as connection:
+def test_recorded_times_are_the_simulated_ones(past_sample_lab: Engine, half_years: dict[str, list[Act]]) -> None:
+    with past_sample_lab.connect() as connection:
         newest = connection.scalar(machine_scoped(FIRST, func.max(audit_record.c.recorded_at)))
     assert newest == half_years[FIRST][-1].recorded_at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
-def test_a_database_that_is_not_empty_is_left_alone(filled: Engine) -> None:
+def test_a_database_that_is_not_empty_is_left_alone(past_sample_lab: Engine) -> None:
     with pytest.raises(DatabaseError, match="not empty"):
-        load_sample_lab(filled, UNTIL)
+        load_sample_lab(past_sample_lab, PAST_DAY)
 
 
 def test_the_tampered_copy_is_broken_in_every_way_it_says_and_the_original_is_not(
-    filled: Engine, tmp_path: Path
+    past_sample_lab: Engine, tmp_path: Path
 ) -> None:
     target = tmp_path / "tampered.db"
-    changes = make_tampered_copy(filled, target)
+    changes = make_tampered_copy(past_sample_lab, target)
     engine = open_engine(f"sqlite:///{target}")
     found = verify_organization(engine, FIRST, started_by="system:test")
     engine.dispose()
@@ -179,4 +173,4 @@ def test_the_tampered_copy_is_broken_in_every_way_it_says_and_the_original_is_no
         "chain_broken", "head_mismatch",
     }  # fmt: skip
     assert len(changes) == len(codes)
-    assert verify_organization(filled, FIRST, started_by="system:test").status == "verified"
+    assert verify_organization(past_sample_lab, FIRST, started_by="system:test").status == "verified"

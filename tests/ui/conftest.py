@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from streamlit.components.v2.component_manager import BidiComponentManager
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import app_test, local_script_runner
 
 from flasktrack.demo import make_tampered_copy
 from flasktrack.settings import Settings
@@ -28,6 +30,16 @@ def no_search_for_components() -> Iterator[None]:
     app has none."""
     with pytest.MonkeyPatch.context() as streamlit:
         streamlit.setattr(BidiComponentManager, "discover_and_register_components", lambda *_, **__: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pages_compiled_once() -> Iterator[None]:
+    """As a server does, which has one cache of compiled pages: AppTest compiles them anew for each run of each."""
+    compiled = ScriptCache()
+    with pytest.MonkeyPatch.context() as streamlit:
+        streamlit.setattr(app_test, "ScriptCache", lambda: compiled)
+        streamlit.setattr(local_script_runner, "ScriptCache", lambda: compiled)
         yield
 
 

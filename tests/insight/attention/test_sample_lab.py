@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
-
 import pytest
 from sqlalchemy import Engine
 
-from flasktrack.demo import load_sample_lab
 from flasktrack.demo.plant import DELETED_IN_BULK, DENIED_SIGN_INS, FIRST, LATE_ENTRIES, SECOND
 from flasktrack.insight.attention.attention import Attention, find_attention
 from flasktrack.insight.attention.rule import LOW
@@ -16,7 +12,6 @@ from flasktrack.insight.attention.thresholds import DEFAULTS
 from flasktrack.insight.copy_place import open_copy
 from flasktrack.insight.questions import Questions
 from flasktrack.settings import HOME
-from flasktrack.store.engine import open_engine
 from flasktrack.store.reader import Ledger
 from flasktrack.store.scope import machine_scope
 
@@ -32,21 +27,13 @@ PLANTED = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('attention') / 'lab.db'}")
-    load_sample_lab(engine, date(2026, 11, 24))
-    yield engine
-    engine.dispose()
-
-
 @pytest.fixture(scope="module", params=[FIRST, SECOND])
-def found(request: pytest.FixtureRequest, lab: Engine) -> tuple[Ledger, Attention]:
-    copy = open_copy(lab)
+def found(request: pytest.FixtureRequest, past_sample_lab: Engine) -> tuple[Ledger, Attention]:
+    copy = open_copy(past_sample_lab)
     copy.take_in(request.param)
     attention = find_attention(Questions(copy, machine_scope(request.param)), DEFAULTS, days=90)
     copy.engine.dispose()
-    return Ledger(lab, machine_scope(request.param)), attention
+    return Ledger(past_sample_lab, machine_scope(request.param)), attention
 
 
 def test_each_planted_incident_is_found_by_its_rule(found: tuple[Ledger, Attention]) -> None:
