@@ -10,7 +10,7 @@ from itertools import groupby
 from statistics import median
 from typing import Any
 
-from sqlalchemy import and_, func, or_
+from sqlalchemy import Select, and_, func, or_
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.first_uses import FirstUse, find_first_uses
@@ -21,15 +21,18 @@ from flasktrack.insight.attention.look import (
     Hit,
     Look,
     aware,
+    built_once,
     can_be_chosen,
     gravest,
+    looked_at,
     naive,
+    newest_of,
     together,
     utc,
 )
 from flasktrack.insight.attention.rule import HIGH, LOOKING, LOW, MEDIUM
-from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named, only_newest
-from flasktrack.insight.attention.series import Series, find_series
+from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named
+from flasktrack.insight.attention.series import Series, dense_ends, find_series
 from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.filter import RecordFilter
 
@@ -43,7 +46,7 @@ _person = _record.actor_type == "user"
 def failed_series(look: Look, set_: Values) -> Found:
     """Rule failed_series. A success of the same actor right after makes it grave."""
     within = timedelta(minutes=set_["minutes"])
-    found, note = find_series(look, _record.outcome.in_(_FAILED), set_["acts"], within)
+    found, note = find_series(look, _ends_of_failures(set_), set_["acts"])
     entered = _successes_after(look, sorted(found, key=lambda one: one.last)[-MOST_HITS:], within)
     hits: list[Hit] = []
     for one in found:
@@ -60,6 +63,11 @@ def failed_series(look: Look, set_: Values) -> Found:
     return gravest(hits, note=note)
 
 
+@built_once
+def _ends_of_failures(set_: Values) -> Select[Any]:
+    return dense_ends(_record.outcome.in_(_FAILED), set_["acts"], timedelta(minutes=set_["minutes"]))
+
+
 def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> dict[Series, Any]:
     """By series, the first act after it, soon, by which the same actor succeeded in what had failed at its end."""
     if not found:
@@ -70,9 +78,7 @@ def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> 
         for one in found
     ))  # fmt: skip
     columns = ("seq", "actor_type", "actor_id", "occurred_at", "action", "outcome")
-    acts = look.rows(
-        look.select(*(_record[name] for name in columns)).where(ends).order_by(_record.seq).limit(MOST_ROWS)
-    )
+    acts = look.rows(looked_at(*(_record[name] for name in columns)).where(ends).order_by(_record.seq).limit(MOST_ROWS))
     entered = {}
     for one in found:
         mine = [
@@ -117,15 +123,7 @@ def machines_off_pattern(look: Look, set_: Values) -> Found:
 
 def _busy_days(look: Look, set_: Values) -> Iterator[Hit]:
     """Days (UTC) on which a machine acted far more often than on its median day."""
-    day = func.date_trunc("day", _record.occurred_at).label("day")
-    counts = (
-        look.select(_record.actor_type, _record.actor_id, day, func.count().label("acts"),
-                    func.max(_record.actor_name).label("actor_name"), func.max(_record.occurred_at).label("last"))
-        .where(~_person, _record.occurred_at.is_not(None))
-        .group_by(_record.actor_type, _record.actor_id, day)
-        .order_by(_record.actor_type, _record.actor_id)
-    )  # fmt: skip
-    for _, of_machine in groupby(look.rows(counts), key=lambda row: row[:2]):
+    for _, of_machine in groupby(look.rows(_MACHINES_BY_DAY), key=lambda row: row[:2]):
         days = list(of_machine)
         usual = median(row.acts for row in days)
         for row in days:
@@ -141,24 +139,36 @@ def _busy_days(look: Look, set_: Values) -> Iterator[Hit]:
                 )  # fmt: skip
 
 
+def _machines_by_day() -> Select[Any]:
+    day = func.date_trunc("day", _record.occurred_at).label("day")
+    return (
+        looked_at(_record.actor_type, _record.actor_id, day, func.count().label("acts"),
+                  func.max(_record.actor_name).label("actor_name"), func.max(_record.occurred_at).label("last"))
+        .where(~_person, _record.occurred_at.is_not(None))
+        .group_by(_record.actor_type, _record.actor_id, day)
+        .order_by(_record.actor_type, _record.actor_id)
+    )  # fmt: skip
+
+
+_MACHINES_BY_DAY = _machines_by_day()
+
+
 def role_changes(look: Look, set_: Values) -> Found:
     """Rule role_change."""
-    before, after = _record.before_print, _record.after_print
-    changed = and_(or_(before.is_not(None), after.is_not(None)), before.is_distinct_from(after))
-    columns = ("seq", "occurred_at", "actor_type", "actor_id", "actor_name", "action", "entity_type", "entity_id")
-    access = (
-        look.select(*(_record[name] for name in columns), func.count().over().label("total"))
-        .where(_record.outcome == "success", _record.entity_type.in_(set_["types"]), changed)
-        .order_by(_record.seq.desc())
-        .limit(MOST_ROWS)
-    )
-    rows = look.rows(access)
+    rows, note = look.newest(_of_access(set_))
     groups = [(LOW, acts) for acts in grouped(rows, "actor_type", "actor_id", "action", "entity_type")]
     hits = []
     for use in (use for use in _first_uses(look, "actor_role", known=1) if use.is_person):
         positions = RecordFilter(positions=(use.first,))
         hits.append(Hit("role_change", LOW, use.said(look, "acted as"), 1, 1, positions, aware(use.last)))
-    return together(look.hits_on("role_change", groups, _access_changed, only_newest(rows)), gravest(hits))
+    return together(look.hits_on("role_change", groups, _access_changed, note), gravest(hits))
+
+
+@built_once
+def _of_access(set_: Values) -> Select[Any]:
+    before, after = _record.before_print, _record.after_print
+    changed = and_(or_(before.is_not(None), after.is_not(None)), before.is_distinct_from(after))
+    return newest_of(_record.outcome == "success", _record.entity_type.in_(set_["types"]), changed)
 
 
 def _access_changed(acts: Sequence[Any]) -> str:

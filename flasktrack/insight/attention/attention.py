@@ -9,15 +9,27 @@ Rules are questions to the columnar copy. Each answer is bounded, and says so wh
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Select, func
 
 from flasktrack.insight.attention import access, changes, times
-from flasktrack.insight.attention.look import DEFAULT_DAYS, MOST_RECORDS, Found, Hit, Look, Span, find_span, gravest
+from flasktrack.insight.attention.look import (
+    DEFAULT_DAYS,
+    MOST_RECORDS,
+    Found,
+    Hit,
+    Look,
+    Span,
+    built_once,
+    find_span,
+    gravest,
+    looked_at,
+)
 from flasktrack.insight.attention.rules import RULES
 from flasktrack.insight.attention.thresholds import Thresholds, Values
 from flasktrack.insight.questions import Questions
@@ -49,7 +61,7 @@ CONDITIONS: dict[str, Callable[[Values], ColumnElement[bool]]] = {
 _ON_FIRST_USES = frozenset({"first_address", "machine_pattern", "first_action", "role_change"})
 """These share a question that takes nearly as long as those of all others."""
 _AT_ONCE = 2
-"""Parts of the rules that are asked at once: who is free takes the next one."""
+"""Parts of the rules that are asked at once, each through a connection: who is free takes the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +109,27 @@ def find_attention(
     if not span.last:
         return Attention(span, {name: Found() for name in asked})
 
-    def ask(names: Sequence[str]) -> dict[str, Found]:
-        with questions.copy.engine.connect() as connection:  # none is held while another one is waited for
-            look = Look(connection, organization.id, check_time_zone(organization.time_zone), span)
-            look.count({name: CONDITIONS[name](thresholds[name]) for name in names if name in CONDITIONS})
-            return {name: ASK[name](look, thresholds[name]) for name in names}
-
     shared = [[name for name in asked if name in those] for those in (_ON_FIRST_USES, CONDITIONS.keys())]
     alone = [[name] for name in asked if name not in _ON_FIRST_USES and name not in CONDITIONS]
+
+    def ask(parts: Iterable[Sequence[str]]) -> dict[str, Found]:
+        found: dict[str, Found] = {}
+        with questions.copy.engine.connect() as connection:  # none is held while another one is waited for
+            look = Look(connection, organization.id, check_time_zone(organization.time_zone), span)
+            for names in parts:
+                if counted := {name: tuple(thresholds[name].items()) for name in names if name in CONDITIONS}:
+                    look.count(_numbers(counted))
+                found |= {name: ASK[name](look, thresholds[name]) for name in names}
+        return found
+
+    parts = iter((*shared, *alone))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = ChainMap(*pool.map(ask, (*shared, *alone)))
+        found = ChainMap(*pool.map(ask, [parts] * _AT_ONCE))
     return Attention(span, {name: found[name] for name in asked})
+
+
+@built_once
+def _numbers(thresholds: Values) -> Select[Any]:
+    """SELECT how many records meet the condition of each rule, by the names and values of its thresholds."""
+    conditions = ((name, CONDITIONS[name](dict(values))) for name, values in thresholds.items())
+    return looked_at(*(func.count().filter(condition).label(name) for name, condition in conditions))

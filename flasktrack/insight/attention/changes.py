@@ -9,17 +9,27 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.look import MOST_ROWS, Found, Hit, Look, gravest
+from flasktrack.insight.attention.look import (
+    MOST_ROWS,
+    TOLD,
+    Found,
+    Hit,
+    Look,
+    built_once,
+    gravest,
+    looked_at,
+    newest_of,
+    seen,
+)
 from flasktrack.insight.attention.rule import HIGH, MEDIUM
 from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named, only_newest, shortened
-from flasktrack.insight.attention.series import find_series
+from flasktrack.insight.attention.series import dense_ends, find_series
 from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.copy_tables import UNRELIABLE
 
 _INSTANT = timedelta(microseconds=1)
 _record = copy_tables.record.c
 _succeeded = _record.outcome == "success"
-_columns = ("seq", "occurred_at", "actor_type", "actor_id", "actor_name", "action", "entity_type", "entity_id")
 
 
 def is_deletion(set_: Values) -> ColumnElement[bool]:
@@ -31,7 +41,7 @@ def bulk_deletions(look: Look, set_: Values) -> Found:
     if look.has_none("bulk_deletion"):
         return Found()
     hits: list[Hit] = []
-    found, note = find_series(look, is_deletion(set_), set_["acts"], timedelta(minutes=set_["minutes"]))
+    found, note = find_series(look, _ends_of_deletions(set_), set_["acts"])
     for one in found:
         why = f"{named(one)} deleted {counted(one.acts, 'entity', 'entities')} within {lasting(one.last - one.first)}."
         hits += look.hit(
@@ -42,15 +52,25 @@ def bulk_deletions(look: Look, set_: Values) -> Found:
     return gravest(hits, note=note)
 
 
+@built_once
+def _ends_of_deletions(set_: Values) -> Select[Any]:
+    return dense_ends(is_deletion(set_), set_["acts"], timedelta(minutes=set_["minutes"]))
+
+
 def changes_without_reason(look: Look, set_: Values) -> Found:
     """Rule no_reason."""
+    rows, note = look.newest(_changed_silently(set_))
+    groups = grouped(rows, "actor_type", "actor_id", "action", "entity_type")
+    graded = [(HIGH if acts[0].action in set_["actions"] else MEDIUM, acts) for acts in groups]
+    return look.hits_on("no_reason", graded, _without_reason, note)
+
+
+@built_once
+def _changed_silently(set_: Values) -> Select[Any]:
     silent = or_(_record.reason.is_(None), func.trim(_record.reason) == "")
     deletes = _record.action.in_(set_["actions"])
     critical = and_(_record.entity_type.in_(set_["types"]), _changes())
-    rows = _newest(look, _succeeded, silent, or_(deletes, critical))
-    groups = grouped(rows, "actor_type", "actor_id", "action", "entity_type")
-    graded = [(HIGH if acts[0].action in set_["actions"] else MEDIUM, acts) for acts in groups]
-    return look.hits_on("no_reason", graded, _without_reason, only_newest(rows))
+    return newest_of(_succeeded, silent, or_(deletes, critical))
 
 
 def _without_reason(acts: Sequence[Any]) -> str:
@@ -65,18 +85,21 @@ def is_approval(set_: Values) -> ColumnElement[bool]:
 
 
 def self_approvals(look: Look, set_: Values) -> Found:
-    """Rule self_approval.
-
-    Of each approval, the entity's earlier acts tell who changed it since it was last approved. It is one's own where
-    oneself did, and nobody else.
-    """
+    """Rule self_approval."""
     if look.has_none("self_approval"):
         return Found()
-    approval = look.select(*(_record[name] for name in _columns)).where(is_approval(set_)).subquery("approval")
+    rows = look.rows(_approvals_of_own(set_))
+    return look.hits_on("self_approval", [(HIGH, [row]) for row in rows], _self_approved, _only_newest(rows))
+
+
+@built_once
+def _approvals_of_own(set_: Values) -> Select[Any]:
+    """Of each approval, the entity's earlier acts tell who changed it since it was last approved. It is one's own where
+    oneself did, and nobody else."""
+    approval = looked_at(*(_record[name] for name in TOLD)).where(is_approval(set_)).subquery("approval")
     earlier = copy_tables.record.alias("earlier").c
     same = and_(
-        earlier.organization_id == look.organization_id, earlier.seq.between(look.span.back, look.span.last),
-        earlier.seq < approval.c.seq, earlier.outcome == "success",
+        seen(earlier, back=True), earlier.seq < approval.c.seq, earlier.outcome == "success",
         earlier.entity_type == approval.c.entity_type, earlier.entity_id == approval.c.entity_id,
     )  # fmt: skip
     approved, changed = earlier.action.in_(set_["actions"]), _changed(earlier)
@@ -84,7 +107,7 @@ def self_approvals(look: Look, set_: Values) -> Found:
     last_approval = func.coalesce(_last(earlier.seq, approved), 0)
     last_own = _last(earlier.seq, and_(changed, ~approved, own))
     last_other = func.coalesce(_last(earlier.seq, and_(changed, ~approved, ~own)), 0)
-    found = (
+    return (
         select(*approval.c, last_own.label("own"), func.count().over().label("total"))
         .join_from(approval, earlier.seq.table, same)
         .group_by(*approval.c)
@@ -92,8 +115,6 @@ def self_approvals(look: Look, set_: Values) -> Found:
         .order_by(approval.c.seq.desc())
         .limit(MOST_ROWS)
     )
-    rows = look.rows(found)
-    return look.hits_on("self_approval", [(HIGH, [row]) for row in rows], _self_approved, only_newest(rows))
 
 
 def _self_approved(acts: Sequence[Any]) -> str:
@@ -111,31 +132,36 @@ def state_gaps(look: Look, set_: Values) -> Found:
     record at all. One that leads back to a state which was recorded is not seen here: a verification, which follows
     each entity through the whole chain, finds that as well.
     """
-    earlier, known = (copy_tables.record.alias(name).c for name in ("earlier", "known"))
-    reach = look.span.back, look.span.last
-    recorded = (
-        select(known.after_print)
-        .where(known.organization_id == look.organization_id, known.seq.between(*reach))
-        .where(known.after_print.is_not(None))
-        .subquery("recorded")
-    )
-    is_odd = (_record.before_print != UNRELIABLE, _record.failed.is_(None), recorded.c.after_print.is_(None))
-
-    def odd_ones(*columns: ColumnElement[Any]) -> Select[Any]:
-        # Not by EXISTS, for which DuckDB takes twice as long.
-        return look.select(*columns).outerjoin(recorded, recorded.c.after_print == _record.before_print).where(*is_odd)
-
-    if not look.rows(odd_ones(_record.seq).limit(1)):  # mostly, and far quicker told than what follows
+    if not look.rows(_ANY_ODD):  # mostly, and far quicker told than what follows
         return Found()
-    odd = odd_ones(*(_record[name] for name in _columns)).subquery("odd")
+    rows = look.rows(_GAPS)
+    return look.hits_on("state_gap", [(HIGH, [row]) for row in rows], _not_recorded, _only_newest(rows))
+
+
+def _odd(*names: str) -> Select[Any]:
+    """SELECT columns of the acts that found a state which is nowhere recorded."""
+    known = copy_tables.record.alias("known").c
+    recorded = select(known.after_print).where(seen(known, back=True), known.after_print.is_not(None))
+    recorded_print = recorded.subquery("recorded").c.after_print
+    # Not by EXISTS, for which DuckDB takes twice as long.
+    return (
+        looked_at(*(_record[name] for name in names))
+        .outerjoin(recorded_print.table, recorded_print == _record.before_print)
+        .where(_record.before_print != UNRELIABLE, _record.failed.is_(None), recorded_print.is_(None))
+    )
+
+
+def _gaps() -> Select[Any]:
+    """SELECT those of them whose entity has a state on record: the last one before, which is reliable."""
+    odd, earlier = _odd(*TOLD).subquery("odd"), copy_tables.record.alias("earlier").c
     state = and_(
-        earlier.organization_id == look.organization_id, earlier.seq.between(*reach), earlier.seq < odd.c.seq,
+        seen(earlier, back=True), earlier.seq < odd.c.seq,
         earlier.entity_type == odd.c.entity_type, earlier.entity_id == odd.c.entity_id,
         earlier.after_print.is_not(None),
     )  # fmt: skip
     reliable = and_(earlier.after_print != UNRELIABLE, earlier.failed.is_(None))
     last = func.max(earlier.seq)
-    found = (
+    return (
         select(*odd.c, last.label("state_seq"), func.count().over().label("total"))
         .join_from(odd, earlier.seq.table, state)
         .group_by(*odd.c)
@@ -143,8 +169,6 @@ def state_gaps(look: Look, set_: Values) -> Found:
         .order_by(odd.c.seq.desc())
         .limit(MOST_ROWS)
     )
-    rows = look.rows(found)
-    return look.hits_on("state_gap", [(HIGH, [row]) for row in rows], _not_recorded, only_newest(rows))
 
 
 def _not_recorded(acts: Sequence[Any]) -> str:
@@ -171,6 +195,8 @@ def _last(seq: ColumnElement[int], condition: ColumnElement[bool]) -> ColumnElem
     return func.max(case((condition, seq)))
 
 
-def _newest(look: Look, *conditions: ColumnElement[bool]) -> Sequence[Any]:
-    statement = look.select(*(_record[name] for name in _columns), func.count().over().label("total"))
-    return look.rows(statement.where(*conditions).order_by(_record.seq.desc()).limit(MOST_ROWS))
+def _only_newest(rows: Sequence[Any]) -> str | None:
+    return only_newest(len(rows), rows[0].total) if rows else None
+
+
+_ANY_ODD, _GAPS = _odd("seq").limit(1), _gaps()

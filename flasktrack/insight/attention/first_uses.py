@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, CompoundSelect, Select, and_, cast, func, literal, select, union_all
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.look import LOOK_BACK, MOST_ROWS, Look
+from flasktrack.insight.attention.look import FIRST, LOOK_BACK, MOST_ROWS, Look, looked_at
 from flasktrack.insight.attention.said import counted, shortened
 
 _FEW = ("action", "actor_role", "credential_id")
@@ -62,15 +62,15 @@ def find_first_uses(look: Look) -> Sequence[FirstUse]:
 
     An actor whose very first act is among them is new: everything would be a first use.
     """
-    rows = [*look.rows(_of_few(look)), *look.rows(_of_many(look))]
+    rows = [*look.rows(_FEW_USES), *look.rows(_MANY_USES)]
     uses = (FirstUse._make(row) for row in rows)
     return sorted(uses, key=attrgetter("first"), reverse=True)[:MOST_ROWS]
 
 
-def _of_few(look: Look) -> CompoundSelect[Any]:
+def _of_few() -> CompoundSelect[Any]:
     """SELECT the first uses of kinds with few values: put together from sums by all of them, so of one scan."""
     key = (_record.actor_type, _record.actor_id, *(_record[kind] for kind in _FEW))
-    sums = look.select(
+    sums = looked_at(
         *key, func.max(_record.actor_name).label("actor_name"), func.min(_record.seq).label("first"),
         func.min(_record.actor_seq).label("ordinal"), func.count().label("acts"),
         func.max(_record.occurred_at).label("last"), back=True,
@@ -82,7 +82,7 @@ def _of_few(look: Look) -> CompoundSelect[Any]:
                first, ordinal, acts, func.max(sums.last))
         .where(sums[kind].is_not(None))
         .group_by(sums.actor_type, sums.actor_id, sums[kind])
-        .having(first >= look.span.first, ordinal > 1)
+        .having(first >= FIRST, ordinal > 1)
         .order_by(first.desc())
         .limit(MOST_ROWS)
         for kind in _FEW
@@ -90,15 +90,15 @@ def _of_few(look: Look) -> CompoundSelect[Any]:
     return union_all(*(select(of_kind.subquery()) for of_kind in found))
 
 
-def _of_many(look: Look) -> Select[Any]:
+def _of_many() -> Select[Any]:
     """SELECT the first uses of the kind with many values: the rest is told of those that are found alone."""
     key, value = (_record.actor_type, _record.actor_id), _record[_MANY]
     first, ordinal = func.min(_record.seq), func.min(_record.actor_seq)
     use = (
-        look.select(*key, value, first.label("first"), ordinal.label("ordinal"), back=True)
+        looked_at(*key, value, first.label("first"), ordinal.label("ordinal"), back=True)
         .where(value.is_not(None))
         .group_by(*key, value)
-        .having(first >= look.span.first, ordinal > 1)
+        .having(first >= FIRST, ordinal > 1)
         .order_by(first.desc())
         .limit(MOST_ROWS)
         .cte("use")
@@ -106,9 +106,12 @@ def _of_many(look: Look) -> Select[Any]:
     )
     same = and_(value == use[_MANY], *(column.is_not_distinct_from(use[column.name]) for column in key))
     return (
-        look.select(literal(_MANY), *key, func.max(_record.actor_name), value, use.first, use.ordinal, func.count(),
+        looked_at(literal(_MANY), *key, func.max(_record.actor_name), value, use.first, use.ordinal, func.count(),
                     func.max(_record.occurred_at))
         .join(use.first.table, same)
         .where(_record.seq >= select(func.min(use.first)).scalar_subquery())
         .group_by(*key, value, use.first, use.ordinal)
     )  # fmt: skip
+
+
+_FEW_USES, _MANY_USES = _of_few(), _of_many()

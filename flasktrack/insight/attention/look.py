@@ -14,11 +14,25 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    func,
+    select,
+)
 
 from flasktrack.errors import InvalidFilter
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.rule import LOOKING, SEVERITIES
+from flasktrack.insight.attention.said import only_newest
+from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.copy_tables import copied, progress
 from flasktrack.insight.filter import RecordFilter
 
@@ -35,10 +49,44 @@ MOST_ROWS = 1_000
 MOST_LINKED = 200
 """Records that the link of one hit names one by one."""
 
+TOLD = (
+    "seq", "occurred_at", "recorded_at", "actor_type", "actor_id", "actor_name", "action", "entity_type", "entity_id",
+)  # fmt: skip
+"""Columns of a record of which a hit says something."""
 _record = copy_tables.record.c
 looks = _record.action.in_(LOOKING)
 """Whether an act only looks."""
+FIRST, LAST, BACK = (bindparam(name, type_=BigInteger) for name in ("first", "last", "back"))
+"""Of the look that a statement is asked through: `Look.rows` gives them, and the organization."""
 Answer = TypeVar("Answer")
+Statement = TypeVar("Statement", Select[Any], CompoundSelect[Any])
+
+
+def seen(record: Any = _record, *, back: bool = False) -> ColumnElement[bool]:
+    """Whether a record (columns of the copy's `record`) is looked at; with `back`, or is one of those before."""
+    organization = bindparam("organization_id", type_=Text)
+    return and_(record.organization_id == organization, record.seq.between(BACK if back else FIRST, LAST))
+
+
+def looked_at(*columns: ColumnElement[Any], back: bool = False) -> Select[Any]:
+    """SELECT columns of the records that are looked at; with `back`, of those before them, too."""
+    return select(*columns).select_from(copy_tables.record).where(seen(back=back))
+
+
+def newest_of(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """SELECT the newest records that meet conditions, with what is put together to hits and said of them."""
+    columns = (_record[name] for name in TOLD)
+    return looked_at(*columns).where(*conditions).order_by(_record.seq.desc()).limit(MOST_ROWS)
+
+
+def built_once(build: Callable[[Values], Statement]) -> Callable[[Values], Statement]:
+    """A statement that depends on thresholds alone is built once for them: that takes as long as a quick answer."""
+
+    @lru_cache(maxsize=32)
+    def built(values: tuple[tuple[str, Any], ...]) -> Statement:
+        return build(dict(values))
+
+    return lambda set_: built(tuple(set_.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +145,10 @@ class Look:
     _numbers: dict[str, int] = field(default_factory=dict, init=False)
     _known: dict[Any, Any] = field(default_factory=dict, init=False)
 
-    def count(self, conditions: Mapping[str, ColumnElement[bool]]) -> None:
-        """Count, in one statement, the records that meet each rule's condition: most rules have none to look at."""
-        if conditions:
-            numbers = self.select(*(func.count().filter(condition) for condition in conditions.values()))
-            self._numbers.update(zip(conditions, self.connection.execute(numbers).one(), strict=True))
+    def count(self, numbers: Select[Any]) -> None:
+        """Count, in one statement, the records that meet rules' conditions: most rules have none to look at."""
+        (counted,) = self.rows(numbers)
+        self._numbers.update(counted._mapping)
 
     def has_none(self, rule: str) -> bool:
         """Whether no record meets a rule's condition, as far as it was counted."""
@@ -114,13 +161,19 @@ class Look:
         answer: Answer = self._known[question]
         return answer
 
-    def select(self, *columns: ColumnElement[Any], back: bool = False) -> Select[Any]:
-        """SELECT columns of the records that are looked at; with `back`, of those before them, too."""
-        first = self.span.back if back else self.span.first
-        return copied(self.organization_id, *columns).where(_record.seq.between(first, self.span.last))
+    def rows(self, statement: Select[Any] | CompoundSelect[Any], **bound: Any) -> Sequence[Row[Any]]:
+        """The answer to a statement on what is `seen`, and on what else it has bound names for."""
+        first, last, back = self.span.first, self.span.last, self.span.back
+        mine = {"organization_id": self.organization_id, "first": first, "last": last, "back": back}
+        return self.connection.execute(statement, mine | bound).all()
 
-    def rows(self, statement: Select[Any] | CompoundSelect[Any]) -> Sequence[Row[Any]]:
-        return self.connection.execute(statement).all()
+    def newest(self, statement: Select[Any]) -> tuple[Sequence[Row[Any]], str | None]:
+        """The answer to `newest_of`, and a sentence where there are more such records."""
+        rows = self.rows(statement)
+        if len(rows) < MOST_ROWS:
+            return rows, None
+        number = statement.with_only_columns(func.count()).order_by(None).limit(None)
+        return rows, only_newest(len(rows), self.rows(number)[0][0])
 
     def hit(
         self, rule: str, severity: str, why: str, records: int, last_occurred: datetime | None, **chosen: Any

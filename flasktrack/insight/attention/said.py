@@ -55,8 +55,6 @@ def grouped(rows: Sequence[Row[Any]], *names: str) -> list[list[Row[Any]]]:
     return list(found.values())
 
 
-def only_newest(rows: Sequence[Any]) -> str | None:
-    """What to say where a rule's `total` records were more than it could put together."""
-    if not rows or rows[0].total <= len(rows):
-        return None
-    return f"Of {rows[0].total:,} such records, the newest {len(rows):,} are put together here."
+def only_newest(number: int, total: int) -> str | None:
+    """What to say where a rule's records were more in total than it could put together."""
+    return f"Of {total:,} such records, the newest {number:,} are put together here." if number < total else None

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.look import Look, utc
+from flasktrack.insight.attention.look import Look, looked_at, utc
 from flasktrack.insight.attention.said import grouped
 
 MOST_ENDS = 20_000
@@ -28,25 +28,30 @@ class Series(NamedTuple):
     last: datetime
 
 
-def find_series(
-    look: Look, condition: ColumnElement[bool], acts: int, within: timedelta
-) -> tuple[list[Series], str | None]:
-    """The series of acts that meet a condition: each act is among `acts` of its actor that lie no longer than `within`.
+def dense_ends(condition: ColumnElement[bool], acts: int, within: timedelta) -> Select[Any]:
+    """SELECT the acts that meet a condition and end a dense stretch: `acts` of one actor, no longer than `within`.
 
-    For each act the database looks `acts - 1` acts of the same actor back; where that is near enough, the stretch
-    between is dense. Stretches that share an act are one series. With them comes a sentence where there are more.
+    For each act the database looks `acts - 1` acts of the same actor back, whether that is near enough.
     """
     actor, order = (_record.actor_type, _record.actor_id), (_record.occurred_at, _record.seq)
     began = func.lag(_record.occurred_at, acts - 1).over(partition_by=actor, order_by=order)
     number = func.row_number().over(partition_by=actor, order_by=order)
     numbered = (
-        look.select(*actor, _record.actor_name, _record.occurred_at, began.label("began"), number.label("number"))
+        looked_at(*actor, _record.actor_name, _record.occurred_at, began.label("began"), number.label("number"))
         .where(condition, _record.occurred_at.is_not(None))
         .subquery()
     )
     dense = numbered.c.began >= numbered.c.occurred_at - within
     ends = select(numbered).where(dense).order_by(numbered.c.occurred_at.desc(), numbered.c.number.desc())
-    rows = look.rows(ends.limit(MOST_ENDS))
+    return ends.limit(MOST_ENDS)
+
+
+def find_series(look: Look, ends: Select[Any], acts: int) -> tuple[list[Series], str | None]:
+    """The series that are made of stretches of `acts` acts, of which `dense_ends` selects the ends.
+
+    Stretches that share an act are one series. With them comes a sentence where there are more.
+    """
+    rows = look.rows(ends)
     found = [one for of_actor in grouped(rows, "actor_type", "actor_id") for one in _joined(of_actor, acts)]
     note = f"Series are put together of the newest {MOST_ENDS:,} acts alone." if len(rows) == MOST_ENDS else None
     return found, note

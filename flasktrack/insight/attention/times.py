@@ -7,16 +7,18 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     CTE,
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Date,
     DateTime,
     Integer,
     Row,
     Select,
-    Subquery,
     and_,
+    bindparam,
     case,
     cast,
     func,
@@ -24,6 +26,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.types import TypeEngine
 
 from flasktrack.insight import copy_tables
 from flasktrack.insight.attention.look import (
@@ -32,18 +35,20 @@ from flasktrack.insight.attention.look import (
     Found,
     Hit,
     Look,
+    built_once,
     gravest,
+    looked_at,
     looks,
     naive,
+    newest_of,
     together,
     utc,
 )
 from flasktrack.insight.attention.rule import LOW, MEDIUM
-from flasktrack.insight.attention.said import counted, grouped, lasting, named, only_newest
+from flasktrack.insight.attention.said import counted, grouped, lasting, named
 from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.attention.working_hours import Stretch, off_hours
 from flasktrack.insight.filter_values import MAX_VALUES
-from flasktrack.insight.inserting import each
 
 MOST_DAYS = 366
 """Days for which nights are told from days: beyond, only the last of a period."""
@@ -61,36 +66,43 @@ def acts_off_hours(look: Look, set_: Values) -> Found:
     if not nights:
         return Found()
     note = f"Nights are told from days for the last {MOST_DAYS} days of the period." if earliest > begins else None
-    acts = by_night(look, nights).cte("acts")
-    rows = look.rows(
-        union_all(
-            _nights_with(acts, "acted", ~acts.c.looks, set_["acts"]),
-            _nights_with(acts, "viewed or searched", acts.c.looks, set_["looks"]),
-        )
-    )
+    rows = look.rows(_busy_nights(set_), **bound(nights))
     return together(
         _in_nights(look, nights, [row for row in rows if row.did == "acted"], MEDIUM, note),
         _in_nights(look, nights, [row for row in rows if row.did != "acted"], LOW, note),
     )
 
 
-def by_night(look: Look, nights: Sequence[Stretch]) -> Select[Any]:
-    """SELECT the acts of people in nights, by actor, number of the night and action."""
-    night, occurred = _days_of(nights).c, _record.occurred_at
+@built_once
+def _busy_nights(set_: Values) -> CompoundSelect[Any]:
+    acts = by_night().cte("acts")
+    return union_all(
+        _nights_with(acts, "acted", ~acts.c.looks, set_["acts"]),
+        _nights_with(acts, "viewed or searched", acts.c.looks, set_["looks"]),
+    )
+
+
+def by_night() -> Select[Any]:
+    """SELECT the acts of people in the nights that are `bound`, by actor, number of the night and action."""
+    columns: dict[str, TypeEngine[Any]] = {
+        "number": Integer(), "day": Date(), "start": DateTime(), "end": DateTime(),
+    }  # fmt: skip
+    rows = (func.unnest(bindparam(f"{name}s", type_=ARRAY(type_))).label(name) for name, type_ in columns.items())
+    night, occurred = select(*rows).subquery("night").c, _record.occurred_at
     within = and_(cast(occurred, Date) == night.day, occurred >= night.start, occurred < night.end)
     key = (_record.actor_id, night.number, _record.action)
     return (
-        look.select(*key, looks.label("looks"), func.max(_record.actor_name).label("actor_name"),
-                    func.count().label("number_of_acts"), func.min(occurred).label("first"),
-                    func.max(occurred).label("last"))
+        looked_at(*key, looks.label("looks"), func.max(_record.actor_name).label("actor_name"),
+                  func.count().label("number_of_acts"), func.min(occurred).label("first"),
+                  func.max(occurred).label("last"))
         .join(night.day.table, within)
         .where(_record.actor_type == "user")
-        .where(occurred >= naive(nights[0].start), occurred < naive(nights[-1].end))
+        .where(occurred >= bindparam("begins", type_=DateTime), occurred < bindparam("over", type_=DateTime))
         .group_by(*key)
     )  # fmt: skip
 
 
-def _days_of(nights: Sequence[Stretch]) -> Subquery:
+def bound(nights: Sequence[Stretch]) -> dict[str, Any]:
     """The nights as a relation, with a row for each day (UTC) that a night touches: an act's day finds its nights."""
     rows = [
         (number, date.fromordinal(day), naive(night.start), naive(night.end))
@@ -98,10 +110,10 @@ def _days_of(nights: Sequence[Stretch]) -> Subquery:
         for day in range(night.start.toordinal(), (night.end - _INSTANT).toordinal() + 1)
     ]
     numbers, days, starts, ends = (list(values) for values in zip(*rows, strict=True))
-    return select(
-        each(numbers, Integer).label("number"), each(days, Date).label("day"), each(starts, DateTime).label("start"),
-        each(ends, DateTime).label("end"),
-    ).subquery("night")  # fmt: skip
+    return {
+        "numbers": numbers, "days": days, "starts": starts, "ends": ends,
+        "begins": naive(nights[0].start), "over": naive(nights[-1].end),
+    }  # fmt: skip
 
 
 def _nights_with(acts: CTE, did: str, meant: ColumnElement[bool], least: int) -> Select[Any]:
@@ -165,21 +177,12 @@ def _when(look: Look, night: Stretch, row: Any) -> str:
 
 def acts_at_one_instant(look: Look, set_: Values) -> Found:
     """Rule same_instant."""
-    number = func.count()
-    crowded = (  # by the time alone first: that is quickly told, and mostly there is none
-        look.select(_record.occurred_at)
-        .where(_record.actor_type == "user", ~looks, _record.occurred_at.is_not(None))
-        .group_by(_record.occurred_at)
-        .having(number >= set_["acts"])
-        .order_by(number.desc())
-        .limit(MOST_ROWS)
-    )
-    instants = [row.occurred_at for row in look.rows(crowded)]
+    instants = [row.occurred_at for row in look.rows(_crowded(set_))]
     if not instants:
         return Found()
     found = (
-        look.select(_record.actor_id, _record.occurred_at, func.max(_record.actor_name).label("actor_name"),
-                    *_numbers(~looks, _record.action), func.count().over().label("total"))
+        looked_at(_record.actor_id, _record.occurred_at, func.max(_record.actor_name).label("actor_name"),
+                  *_numbers(~looks, _record.action), func.count().over().label("total"))
         .where(_record.actor_type == "user", _record.occurred_at.in_(instants))
         .group_by(_record.actor_id, _record.occurred_at)
         .having(_number(~looks) >= set_["acts"])
@@ -198,13 +201,32 @@ def acts_at_one_instant(look: Look, set_: Values) -> Found:
     return gravest(hits, rows[0].total if rows else 0)
 
 
+@built_once
+def _crowded(set_: Values) -> Select[Any]:
+    """SELECT instants by the time alone: that is quickly told, and mostly there is none."""
+    number = func.count()
+    return (
+        looked_at(_record.occurred_at)
+        .where(_record.actor_type == "user", ~looks, _record.occurred_at.is_not(None))
+        .group_by(_record.occurred_at)
+        .having(number >= set_["acts"])
+        .order_by(number.desc())
+        .limit(MOST_ROWS)
+    )
+
+
 def is_late(set_: Values) -> ColumnElement[bool]:
     return and_(~looks, _record.occurred_at < _record.recorded_at - timedelta(hours=set_["hours"]))
 
 
 def late_entries(look: Look, set_: Values) -> Found:
     """Rule late_entry."""
-    return _by_actor(look, "late_entry", is_late(set_), _late)
+    return _by_actor(look, "late_entry", _newest_late(set_), _late)
+
+
+@built_once
+def _newest_late(set_: Values) -> Select[Any]:
+    return newest_of(is_late(set_))
 
 
 def _late(acts: Sequence[Any]) -> str:
@@ -221,7 +243,12 @@ def is_ahead(set_: Values) -> ColumnElement[bool]:
 
 def future_times(look: Look, set_: Values) -> Found:
     """Rule future_time."""
-    return _by_actor(look, "future_time", is_ahead(set_), _ahead)
+    return _by_actor(look, "future_time", _newest_ahead(set_), _ahead)
+
+
+@built_once
+def _newest_ahead(set_: Values) -> Select[Any]:
+    return newest_of(is_ahead(set_))
 
 
 def _ahead(acts: Sequence[Any]) -> str:
@@ -232,16 +259,10 @@ def _ahead(acts: Sequence[Any]) -> str:
     )
 
 
-def _by_actor(look: Look, rule: str, meant: ColumnElement[bool], why: Callable[[Sequence[Any]], str]) -> Found:
+def _by_actor(look: Look, rule: str, meant: Select[Any], why: Callable[[Sequence[Any]], str]) -> Found:
     """A hit for each actor on the records that are meant."""
     if look.has_none(rule):
         return Found()
-    rows = _newest(look, meant)
+    rows, note = look.newest(meant)
     groups = [(MEDIUM, acts) for acts in grouped(rows, "actor_type", "actor_id")]
-    return look.hits_on(rule, groups, why, only_newest(rows))
-
-
-def _newest(look: Look, condition: ColumnElement[bool]) -> Sequence[Any]:
-    columns = ("seq", "occurred_at", "recorded_at", "actor_type", "actor_id", "actor_name")
-    statement = look.select(*(_record[name] for name in columns), func.count().over().label("total")).where(condition)
-    return look.rows(statement.order_by(_record.seq.desc()).limit(MOST_ROWS))
+    return look.hits_on(rule, groups, why, note)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.series import find_series
-from flasktrack.insight.attention.times import by_night
+from flasktrack.insight.attention.series import dense_ends, find_series
+from flasktrack.insight.attention.times import bound, by_night
 from flasktrack.insight.attention.working_hours import Stretch, off_hours
 from flasktrack.insight.week_hours import DAYS
 from tests.insight.attention.rows import BERLIN, NOON, act, ask, holding, in_memory, look
@@ -100,7 +100,7 @@ def test_an_act_is_counted_in_the_night_that_it_lies_in(
     moments += [moment for night in nights[:3] for moment in (night.start, night.end, night.end - MICROSECOND)]
     with holding(engine, [act(moment, recorded_at=NOON) for moment in moments]) as connection:
         seen = look(connection)
-        found = {row.number: row.number_of_acts for row in seen.rows(by_night(seen, nights))}
+        found = {row.number: row.number_of_acts for row in seen.rows(by_night(), **bound(nights))}
     within = [number for number, night in enumerate(nights) for one in moments if night.start <= one < night.end]
     assert found == Counter(within)
 
@@ -129,6 +129,7 @@ def test_series_are_what_counting_by_hand_gives(engine: Engine, moments: list[in
     rows = [act(NOON + timedelta(seconds=moment), recorded_at=NOON) for moment in moments]
     with holding(engine, rows) as connection:
         condition = copy_tables.record.c.action == "update"
-        found, _ = find_series(look(connection), condition, acts, timedelta(seconds=within))
+        ends = dense_ends(condition, acts, timedelta(seconds=within))
+        found, _ = find_series(look(connection), ends, acts)
     times = [((one.first - NOON).total_seconds(), (one.last - NOON).total_seconds(), one.acts) for one in found]
     assert sorted(times) == dense(sorted(moments), acts, within)
