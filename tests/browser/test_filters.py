@@ -102,4 +102,5 @@ def test_a_link_from_one_history_to_another_takes_the_address_along(app_server: 
     settle(page)
     assert params(page) == {"org": [HERE], "entity": [entity], "view": ["relations"]}
     page.get_by_test_id("stSidebar").get_by_role("button", name="Entities").click()
+    settle(page)  # for a moment, the heading of before stands beside it
     expect(heading).to_be_visible()  # the filter is kept, and with it the entity

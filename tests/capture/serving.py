@@ -64,7 +64,7 @@ class _Quiet(WSGIRequestHandler):
 def serving_wsgi(app: Any) -> Iterator[int]:
     """The port of a WSGI application that runs meanwhile."""
     server = make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})  # seconds until it ends
     thread.start()
     try:
         yield server.server_port

@@ -87,7 +87,7 @@ def serving(authority: Authority) -> Iterator[str]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})  # seconds until it ends
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"
