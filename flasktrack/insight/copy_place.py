@@ -26,7 +26,7 @@ from flasktrack.settings import DATA
 from flasktrack.store.engine import open_engine, sqlite_file
 
 _SESSIONS = 20  # connections that are kept open
-_MEMORY = "400MB"  # for DuckDB's buffers: beyond it, large answers go through a file; see docs/scale.md
+_MEMORY = "300MB"  # for DuckDB's buffers: beyond it, large answers go through a file; see docs/scale.md
 
 
 def open_copy(source: Engine, url: str | None = None) -> Copy:

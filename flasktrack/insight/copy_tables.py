@@ -1,6 +1,6 @@
 """Tables of the columnar copy: what pages count, kept where counting is fast (DuckDB; PostgreSQL or another engine).
 
-    record        a row for each record: all of its own fields, and what questions need of its sections
+    record        a row for each record: those of its own fields, and of its sections, that questions are about
     related       a row for each entity that a record relates to
     progress      a row for each organization: how far its copy has come
     by_actor      how many records there are of each actor, action, entity type and outcome
@@ -50,7 +50,7 @@ from sqlalchemy import (
 
 from flasktrack.core.record import check_organization_id
 
-VERSION = 6
+VERSION = 7
 """To be raised with every change of these tables, or of what is put into them: a copy of another version is rebuilt."""
 
 UNRELIABLE = 0
@@ -63,7 +63,6 @@ record = Table(
     metadata,
     Column("organization_id", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
-    Column("record_id", Text),
     Column("occurred_at", DateTime),
     Column("recorded_at", DateTime),
     Column("actor_type", Text),
@@ -80,7 +79,6 @@ record = Table(
     Column("entity_name", Text),
     Column("entity_seq", BigInteger),
     Column("reason", Text),
-    Column("correlation_id", Text),
     Column("ip", Text),  # `ip` of the context, where it is text
     Column("before_print", BigInteger),  # null where there is no such section; UNRELIABLE where it can't be told
     Column("after_print", BigInteger),

@@ -183,7 +183,7 @@ class _Check:
             for name, digest, body in (("before", row[21], before), ("after", row[22], after))
         )
         ip = None if "context" in altered else _ip(context)
-        for column, value in zip(self.columns, (*row[1:18], row[19], row[20], ip, *prints, code), strict=True):
+        for column, value in zip(self.columns, (seq, *row[3:18], row[19], ip, *prints, code), strict=True):
             column.append(value)
         if names:
             self.related += [(seq, type_, id_) for type_, id_ in names]

@@ -46,6 +46,7 @@ _OF_ROWS: list[tuple[Any, str]] = [
 _COUNTED = ["count_all", "failed_count", "seq_min", "seq_max", "occurred_at_min", "occurred_at_max"]
 """How they are counted in the copy's rows, and what Arrow calls that."""
 _QUARTER = 1_000_000 * QUARTER
+_KEYS_AT_ONCE = 20_000
 _AT_ONCE = 200_000  # positions whose sums are made at once, where all are made anew
 _OUTCOMES = {"denied": ("denied",), "failed": ("failure",), "not_successful": ("denied", "failure")}
 
@@ -123,14 +124,15 @@ def renew(connection: Connection, organization_id: str) -> None:
 
 
 def _put(connection: Connection, organization_id: str, sums: Sums, fresh: pa.Table) -> None:
-    """Put sums together with those that there are."""
-    table, key = sums.table, ["organization_id", *sums.key]
-    schema = arrow_schema(table)
-    fresh = fresh.add_column(len(key), "found_by", pa.array(_prints(sums, fresh), pa.int64())).cast(schema)
-    given = each(fresh["found_by"].unique().to_pylist(), BigInteger)
-    known = table.c.organization_id == organization_id, table.c.found_by.in_(select(given))
-    taken = fetch_rows(connection, schema, delete(table).where(*known).returning(*table.c))
-    insert_rows(connection, table, _put_together([*sums.key, "found_by"], [fresh, taken]))
+    """Put sums together with those that there are, so many at a time as may be held as Python's objects."""
+    table, schema = sums.table, arrow_schema(sums.table)
+    for start in range(0, fresh.num_rows, _KEYS_AT_ONCE):
+        some = fresh.slice(start, _KEYS_AT_ONCE)
+        some = some.add_column(len(sums.key) + 1, "found_by", pa.array(_prints(sums, some), pa.int64())).cast(schema)
+        given = each(some["found_by"].unique().to_pylist(), BigInteger)
+        known = table.c.organization_id == organization_id, table.c.found_by.in_(select(given))
+        taken = fetch_rows(connection, schema, delete(table).where(*known).returning(*table.c))
+        insert_rows(connection, table, _put_together([*sums.key, "found_by"], [some, taken]))
 
 
 def _put_together(key: Sequence[str], counted: Sequence[pa.Table]) -> pa.Table:

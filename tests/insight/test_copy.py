@@ -32,8 +32,8 @@ from tests.verify.chains import event, grow, make_chain
 
 LAB = "north-lab"
 _SAME = [
-    "record_id", "actor_type", "actor_id", "actor_name", "actor_role", "actor_seq", "credential_id", "on_behalf_of",
-    "action", "outcome", "entity_type", "entity_id", "entity_name", "entity_seq", "reason", "correlation_id",
+    "actor_type", "actor_id", "actor_name", "actor_role", "actor_seq", "credential_id", "on_behalf_of",
+    "action", "outcome", "entity_type", "entity_id", "entity_name", "entity_seq", "reason",
 ]  # fmt: skip
 
 

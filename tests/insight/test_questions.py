@@ -154,7 +154,7 @@ def counts(rows: list[Row], *columns: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    "columns", [("action",), ("actor_type", "actor_id"), ("entity_name",), ("correlation_id", "actor_role", "outcome")]
+    "columns", [("action",), ("actor_type", "actor_id"), ("entity_name",), ("credential_id", "actor_role", "outcome")]
 )
 @pytest.mark.parametrize("chosen", FILTERS, ids=FILTER_NAMES)
 def test_counts(copy: Copy, chosen: RecordFilter, columns: tuple[str, ...]) -> None:
