@@ -155,7 +155,7 @@ _MACHINES_BY_DAY = _machines_by_day()
 
 def role_changes(look: Look, set_: Values) -> Found:
     """Rule role_change."""
-    rows, note = look.newest(_of_access(set_))
+    rows, note = look.newest("role_change", _of_access(set_))
     groups = [(LOW, acts) for acts in grouped(rows, "actor_type", "actor_id", "action", "entity_type")]
     hits = []
     for use in (use for use in _first_uses(look, "actor_role", known=1) if use.is_person):

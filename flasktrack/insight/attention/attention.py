@@ -60,8 +60,8 @@ CONDITIONS: dict[str, Callable[[Values], ColumnElement[bool]]] = {
 """Which records a rule looks at, where mostly there are none: then it isn't asked."""
 _ON_FIRST_USES = frozenset({"first_address", "machine_pattern", "first_action", "role_change"})
 """These share a question that takes nearly as long as those of all others."""
-_AT_ONCE = 2
-"""Parts of the rules that are asked at once, each through a connection: who is free takes the next one."""
+_AT_ONCE = 3
+"""Parts of the rules that are asked at once, since an answer waits for Python as well: who is free takes the next."""
 
 
 @dataclass(frozen=True, slots=True)

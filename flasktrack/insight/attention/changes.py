@@ -59,7 +59,7 @@ def _ends_of_deletions(set_: Values) -> Select[Any]:
 
 def changes_without_reason(look: Look, set_: Values) -> Found:
     """Rule no_reason."""
-    rows, note = look.newest(_changed_silently(set_))
+    rows, note = look.newest("no_reason", _changed_silently(set_))
     groups = grouped(rows, "actor_type", "actor_id", "action", "entity_type")
     graded = [(HIGH if acts[0].action in set_["actions"] else MEDIUM, acts) for acts in groups]
     return look.hits_on("no_reason", graded, _without_reason, note)

@@ -167,13 +167,15 @@ class Look:
         mine = {"organization_id": self.organization_id, "first": first, "last": last, "back": back}
         return self.connection.execute(statement, mine | bound).all()
 
-    def newest(self, statement: Select[Any]) -> tuple[Sequence[Row[Any]], str | None]:
-        """The answer to `newest_of`, and a sentence where there are more such records."""
+    def newest(self, rule: str, statement: Select[Any]) -> tuple[Sequence[Row[Any]], str | None]:
+        """The answer to `newest_of` for a rule, and a sentence where there are more such records."""
         rows = self.rows(statement)
         if len(rows) < MOST_ROWS:
             return rows, None
-        number = statement.with_only_columns(func.count()).order_by(None).limit(None)
-        return rows, only_newest(len(rows), self.rows(number)[0][0])
+        if rule not in self._numbers:
+            number = statement.with_only_columns(func.count().label(rule)).order_by(None).limit(None)
+            self.count(number)
+        return rows, only_newest(len(rows), self._numbers[rule])
 
     def hit(
         self, rule: str, severity: str, why: str, records: int, last_occurred: datetime | None, **chosen: Any
