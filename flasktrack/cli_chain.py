@@ -50,7 +50,7 @@ def add_chain_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     which = verify.add_mutually_exclusive_group()
     which.add_argument("--incremental", action="store_true", help="only what came since the last verified checkpoint")
     which.add_argument("--seq", metavar="A-B", help="only these positions")
-    verify.add_argument("--workers", metavar="N", type=int, help="processes; default: one a processor for large chains")
+    verify.add_argument("--workers", metavar="N", type=int, help="processes; default: half the processors")
     verify.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers read the database")
     verify.add_argument("--by", metavar="TYPE:ID", type=actor, default=NOBODY, help="who asks for it")
     verify.add_argument("--every", metavar="TIME", help="again and again, such as 6h, until it is stopped")
@@ -169,7 +169,7 @@ def _workers(options: argparse.Namespace, engine: Engine, chains: list[str]) -> 
     if count is None:
         sizes = chain_sizes(of_organization(engine, options.organization) if options.organization else engine)
         large = max((sizes.get(chain, 0) for chain in chains), default=0) >= _WORTH_A_POOL
-        count = (os.cpu_count() or 1) if large else 1
+        count = max(1, (os.cpu_count() or 1) // 2) if large else 1  # each keeps two busy: it reads while it judges
     if count < 1:
         raise InvalidFilter(f"There can't be {count} workers.", "Give --workers 1 or more.")
     if count == 1:
