@@ -168,6 +168,7 @@ class Copy:
         """Add parts in one transaction, each as it comes: all of them may be more than should be held."""
         reached, counted = state, []
         with self.engine.begin() as connection:
+            _claim(connection, organization_id, state)
             for part in parts:
                 rows = as_stored(connection, pa.Table.from_batches([part.records]))
                 insert_rows(connection, record, rows)
@@ -176,7 +177,8 @@ class Copy:
                 records, failed = reached.records + rows.num_rows, reached.failed + part.failed
                 reached = CopyState(part.last_seq, part.last_hash, records, failed)
             sums.add(connection, organization_id, counted)
-            _advance(connection, organization_id, state, reached)
+            mine = progress.c.organization_id == organization_id
+            connection.execute(update(progress).where(mine).values(**reached._asdict()))
         return reached
 
     def _take_in_again(
@@ -221,17 +223,20 @@ def _batches(parts: Iterator[Part]) -> Iterator[Iterator[Part]]:
         wanted = _ROWS_AT_ONCE
 
 
-def _advance(connection: Connection, organization_id: str, state: CopyState, reached: CopyState) -> None:
-    """Move the mark from where this process has seen it. Raises _Overtaken where another one moved it meanwhile."""
+def _claim(connection: Connection, organization_id: str, state: CopyState) -> None:
+    """Take the mark for this transaction, from where this process has seen it: others that want it wait.
+
+    Raises _Overtaken where another process has moved it meanwhile.
+    """
     if not state.records:
         try:
-            connection.execute(insert(progress).values(organization_id=organization_id, **reached._asdict()))
+            connection.execute(insert(progress).values(organization_id=organization_id, **state._asdict()))
         except IntegrityError:
             raise _Overtaken from None
         return
-    mine = progress.c.organization_id == organization_id, progress.c.last_seq == state.last_seq
-    moved = connection.execute(update(progress).where(*mine).values(**reached._asdict()).returning(progress.c.last_seq))
-    if not moved.all():
+    last = progress.c.last_seq
+    mine = progress.c.organization_id == organization_id, last == state.last_seq
+    if not connection.execute(update(progress).where(*mine).values(last_seq=last).returning(last)).all():
         raise _Overtaken
 
 
