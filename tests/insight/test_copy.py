@@ -176,6 +176,7 @@ def test_workers_take_in_the_same(copied_lab: Copy, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(intake_spans, "WORTH_WORKERS", 5)
     monkeypatch.setattr(intake_spans, "_SPAN", 4)
     monkeypatch.setattr(intake_spans, "_processors", lambda: 2)
+    monkeypatch.setattr("flasktrack.insight.copy._ROWS_AT_ONCE", 6)  # so two parts in a transaction, after the first
     shared = open_copy(copied_lab.source, f"duckdb:///{tmp_path / 'shared.duckdb'}")
     shared.take_in(LAB)
     monkeypatch.setattr(intake_spans, "_processors", lambda: 1)
@@ -185,6 +186,8 @@ def test_workers_take_in_the_same(copied_lab: Copy, tmp_path: Path, monkeypatch:
     assert rows(shared) == rows(alone)
     assert shared.state(LAB) == alone.state(LAB)
     assert failed(shared) == {3: "record_modified"}
+    check_sums(shared)
+    check_sums(alone)
 
 
 def test_many_records_are_taken_in_beside_the_page(copied_lab: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
