@@ -9,18 +9,23 @@ Rules are questions to the columnar copy. Each answer is bounded, and says so wh
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func
 
 from flasktrack.insight.attention import access, changes, times
+from flasktrack.insight.attention.first_uses import QUESTIONS
 from flasktrack.insight.attention.look import (
     DEFAULT_DAYS,
     MOST_RECORDS,
+    Answer,
     Found,
     Hit,
     Look,
@@ -59,9 +64,9 @@ CONDITIONS: dict[str, Callable[[Values], ColumnElement[bool]]] = {
 }
 """Which records a rule looks at, where mostly there are none: then it isn't asked."""
 _ON_FIRST_USES = frozenset({"first_address", "machine_pattern", "first_action", "role_change"})
-"""These share a question that takes nearly as long as those of all others."""
+"""These ask for first uses, which take nearly as long as all other rules."""
 _AT_ONCE = 3
-"""Parts of the rules that are asked at once, since an answer waits for Python as well: who is free takes the next."""
+"""Rules that are asked at once, each through a connection, since an answer waits for Python as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +114,39 @@ def find_attention(
     if not span.last:
         return Attention(span, {name: Found() for name in asked})
 
-    shared = [[name for name in asked if name in those] for those in (_ON_FIRST_USES, CONDITIONS.keys())]
+    on_uses = [name for name in asked if name in _ON_FIRST_USES]
+    conditional = [name for name in asked if name in CONDITIONS]
     alone = [[name] for name in asked if name not in _ON_FIRST_USES and name not in CONDITIONS]
+    zone, known = check_time_zone(organization.time_zone), dict[Any, Any]()
+    with ExitStack() as connections, ThreadPoolExecutor(_AT_ONCE) as pool:
+        looks = SimpleQueue[Look]()
+        for _ in range(_AT_ONCE):
+            connection = connections.enter_context(questions.copy.engine.connect())
+            looks.put(Look(connection, organization.id, zone, span, known))
 
-    def ask(parts: Iterable[Sequence[str]]) -> dict[str, Found]:
-        found: dict[str, Found] = {}
-        with questions.copy.engine.connect() as connection:  # none is held while another one is waited for
-            look = Look(connection, organization.id, check_time_zone(organization.time_zone), span)
-            for names in parts:
-                if counted := {name: tuple(thresholds[name].items()) for name in names if name in CONDITIONS}:
-                    look.count(_numbers(counted))
-                found |= {name: ASK[name](look, thresholds[name]) for name in names}
-        return found
+        def lend(question: Callable[[Look], Answer]) -> Answer:
+            look = looks.get()
+            try:
+                return question(look)
+            finally:
+                looks.put(look)
 
-    parts = iter((*shared, *alone))
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = ChainMap(*pool.map(ask, [parts] * _AT_ONCE))
-    return Attention(span, {name: found[name] for name in asked})
+        def answer(names: Sequence[str]) -> dict[str, Found]:
+            return lend(lambda look: _answer(look, thresholds, names))
+
+        uses = [pool.submit(lend, partial(Look.once, question=question)) for question in QUESTIONS if on_uses]
+        found = [pool.submit(answer, names) for names in (conditional, *alone)]
+        wait(uses)  # or rules that need them would keep threads waiting
+        found += [pool.submit(answer, [name]) for name in on_uses]
+        answers = ChainMap(*(one.result() for one in found))
+    return Attention(span, {name: answers[name] for name in asked})
+
+
+def _answer(look: Look, thresholds: Thresholds, names: Sequence[str]) -> dict[str, Found]:
+    """What rules answer that are asked one after the other."""
+    if counted := {name: tuple(thresholds[name].items()) for name in names if name in CONDITIONS}:
+        look.count(_numbers(counted))
+    return {name: ASK[name](look, thresholds[name]) for name in names}
 
 
 @built_once

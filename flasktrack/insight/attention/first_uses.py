@@ -62,9 +62,20 @@ def find_first_uses(look: Look) -> Sequence[FirstUse]:
 
     An actor whose very first act is among them is new: everything would be a first use.
     """
-    rows = [*look.rows(_FEW_USES), *look.rows(_MANY_USES)]
-    uses = (FirstUse._make(row) for row in rows)
+    uses = (use for question in QUESTIONS for use in look.once(question))
     return sorted(uses, key=attrgetter("first"), reverse=True)[:MOST_ROWS]
+
+
+def _uses_of_few(look: Look) -> list[FirstUse]:
+    return [FirstUse._make(row) for row in look.rows(_FEW_USES)]
+
+
+def _uses_of_many(look: Look) -> list[FirstUse]:
+    return [FirstUse._make(row) for row in look.rows(_MANY_USES)]
+
+
+QUESTIONS = (_uses_of_few, _uses_of_many)
+"""What `find_first_uses` asks once: each takes as long as several rules, so they are best asked side by side."""
 
 
 def _of_few() -> CompoundSelect[Any]:

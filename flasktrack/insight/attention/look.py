@@ -136,14 +136,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at an organization's records: what rules ask through."""
+    """One look at an organization's records: what rules ask through.
+
+    `known` are the answers to what is asked `once`: looks of several threads may have them in common.
+    """
 
     connection: Connection
     organization_id: str
     zone: ZoneInfo
     span: Span
+    known: dict[Any, Any] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict, init=False)
-    _known: dict[Any, Any] = field(default_factory=dict, init=False)
 
     def count(self, numbers: Select[Any]) -> None:
         """Count, in one statement, the records that meet rules' conditions: most rules have none to look at."""
@@ -156,9 +159,9 @@ class Look:
 
     def once(self, question: Callable[[Look], Answer]) -> Answer:
         """The answer to a question that several rules ask."""
-        if question not in self._known:
-            self._known[question] = question(self)
-        answer: Answer = self._known[question]
+        if question not in self.known:
+            self.known[question] = question(self)
+        answer: Answer = self.known[question]
         return answer
 
     def rows(self, statement: Select[Any] | CompoundSelect[Any], **bound: Any) -> Sequence[Row[Any]]:
