@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func
@@ -118,23 +116,16 @@ def find_attention(
     conditional = [name for name in asked if name in CONDITIONS]
     alone = [[name] for name in asked if name not in _ON_FIRST_USES and name not in CONDITIONS]
     zone, known = check_time_zone(organization.time_zone), dict[Any, Any]()
-    with ExitStack() as connections, ThreadPoolExecutor(_AT_ONCE) as pool:
-        looks = SimpleQueue[Look]()
-        for _ in range(_AT_ONCE):
-            connection = connections.enter_context(questions.copy.engine.connect())
-            looks.put(Look(connection, organization.id, zone, span, known))
 
-        def lend(question: Callable[[Look], Answer]) -> Answer:
-            look = looks.get()
-            try:
-                return question(look)
-            finally:
-                looks.put(look)
+    def ask(question: Callable[[Look], Answer]) -> Answer:
+        with questions.copy.engine.connect() as connection:  # none is held while another one is waited for
+            return question(Look(connection, organization.id, zone, span, known))
 
-        def answer(names: Sequence[str]) -> dict[str, Found]:
-            return lend(lambda look: _answer(look, thresholds, names))
+    def answer(names: Sequence[str]) -> dict[str, Found]:
+        return ask(lambda look: _answer(look, thresholds, names))
 
-        uses = [pool.submit(lend, partial(Look.once, question=question)) for question in QUESTIONS if on_uses]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        uses = [pool.submit(ask, partial(Look.once, question=question)) for question in QUESTIONS if on_uses]
         found = [pool.submit(answer, names) for names in (conditional, *alone)]
         wait(uses)  # or rules that need them would keep threads waiting
         found += [pool.submit(answer, [name]) for name in on_uses]
