@@ -50,7 +50,7 @@ def add_chain_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     which = verify.add_mutually_exclusive_group()
     which.add_argument("--incremental", action="store_true", help="only what came since the last verified checkpoint")
     which.add_argument("--seq", metavar="A-B", help="only these positions")
-    verify.add_argument("--workers", metavar="N", type=int, help="processes; default: half the processors")
+    verify.add_argument("--workers", metavar="N", type=int, help="processes; for large chains half the processors")
     verify.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster whose workers read the database")
     verify.add_argument("--by", metavar="TYPE:ID", type=actor, default=NOBODY, help="who asks for it")
     verify.add_argument("--every", metavar="TIME", help="again and again, such as 6h, until it is stopped")
