@@ -128,7 +128,7 @@ def find_attention(
         uses = [pool.submit(ask, partial(Look.once, question=question)) for question in QUESTIONS if on_uses]
         found = [pool.submit(answer, names) for names in (conditional, *alone)]
         wait(uses)  # or rules that need them would keep threads waiting
-        found += [pool.submit(answer, [name]) for name in on_uses]
+        found.append(pool.submit(answer, on_uses))
         answers = ChainMap(*(one.result() for one in found))
     return Attention(span, {name: answers[name] for name in asked})
 
