@@ -24,8 +24,8 @@ from sqlalchemy.exc import IntegrityError
 from flasktrack.core.erasure import Erasure
 from flasktrack.core.record import MAX_POSITION
 from flasktrack.errors import DatabaseError
-from flasktrack.insight import copy_tables, sums
-from flasktrack.insight.copy_tables import about, found, progress, record, related, search
+from flasktrack.insight import copy_tables, first_uses, sums
+from flasktrack.insight.copy_tables import about, first_use, found, progress, record, related, search
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.inserting import as_stored, insert_rows
 from flasktrack.insight.intake import Part, stored_hash
@@ -177,6 +177,7 @@ class Copy:
                 records, failed = reached.records + rows.num_rows, reached.failed + part.failed
                 reached = CopyState(part.last_seq, part.last_hash, records, failed)
             sums.add(connection, organization_id, counted)
+            first_uses.add(connection, organization_id, state.last_seq + 1, reached.last_seq)
             mine = progress.c.organization_id == organization_id
             connection.execute(update(progress).where(mine).values(**reached._asdict()))
         return reached
@@ -200,10 +201,19 @@ class Copy:
             mine = progress.c.organization_id == organization_id
             connection.execute(update(progress).where(mine).values(failed=failed.scalar_subquery()))
             sums.renew(connection, organization_id)
+            first_uses.renew(connection, organization_id, last)
 
     def _forget(self, organization_id: str) -> None:
         with self.engine.begin() as connection:
-            for table in (record, related, search, found, progress, *(kept.table for kept in copy_tables.SUMS)):
+            for table in (
+                record,
+                related,
+                first_use,
+                search,
+                found,
+                progress,
+                *(kept.table for kept in copy_tables.SUMS),
+            ):
                 connection.execute(delete(table).where(table.c.organization_id == organization_id))
 
 

@@ -6,6 +6,7 @@
     by_actor      how many records there are of each actor, action, entity type and outcome
     by_quarter    the same for each quarter hour, actor type and outcome
     by_entity     the same for each entity
+    first_use     a row for each actor's first use of an action, role, credential or address: its position
     search        a row for each search for words, and up to which position it was looked up
     found         the positions of the records that a search found
     about         one row: the version of these tables
@@ -50,7 +51,7 @@ from sqlalchemy import (
 
 from flasktrack.core.record import check_organization_id
 
-VERSION = 7
+VERSION = 8
 """To be raised with every change of these tables, or of what is put into them: a copy of another version is rebuilt."""
 
 UNRELIABLE = 0
@@ -92,6 +93,18 @@ related = Table(
     Column("seq", BigInteger, nullable=False),
     Column("entity_type", Text, nullable=False),
     Column("entity_id", Text, nullable=False),
+)
+
+
+first_use = Table(
+    "copied_first_use",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # which column of `record` the value is of
+    Column("actor_type", Text, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
 )
 
 
@@ -151,6 +164,9 @@ found = Table(
     Column("seq", BigInteger, nullable=False),
 )
 
+OF_ORGANIZATION = (record, related, first_use, *(sums.table for sums in SUMS), progress, search, found)
+"""What is forgotten of an organization whose copy is made anew."""
+
 about = Table("copy_about", metadata, Column("version", Integer, nullable=False))
 
 
@@ -165,6 +181,8 @@ for _index in (
     Index("ix_copied_record_entity", record.c.organization_id, record.c.entity_type, record.c.entity_id),
     Index("ix_copied_related_entity", related.c.organization_id, related.c.entity_type, related.c.entity_id),
     Index("ix_copied_related_seq", related.c.organization_id, related.c.seq),
+    Index("ix_copied_first_use", first_use.c.organization_id, first_use.c.actor_type, first_use.c.actor_id),
+    Index("ix_copied_first_use_seq", first_use.c.organization_id, first_use.c.seq),
     *(Index(f"ix_{sums.table.name}", *list(sums.table.c)[:3]) for sums in SUMS),
     *(Index(f"ix_{sums.table.name}_found_by", sums.table.c.found_by) for sums in SUMS),
     Index("ix_copy_found", found.c.organization_id, found.c.search, found.c.seq),

@@ -103,7 +103,8 @@ def count(rows: pa.Table) -> list[pa.Table]:
 def add(connection: Connection, organization_id: str, counted: Sequence[Sequence[pa.Table]]) -> None:
     """Add what `count` gave of records that were just taken in, several times, to the sums."""
     for sums, fresh in zip(SUMS, zip(*counted, strict=True), strict=True):
-        _put(connection, organization_id, sums, _put_together(sums.key, fresh))
+        summed = fresh[0] if len(fresh) == 1 else _put_together(sums.key, fresh)
+        _put(connection, organization_id, sums, summed)
 
 
 def renew(connection: Connection, organization_id: str) -> None:

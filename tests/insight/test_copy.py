@@ -13,10 +13,10 @@ from sqlalchemy import Engine, func, select
 
 from flasktrack.core.times import parse_time
 from flasktrack.errors import DatabaseError
-from flasktrack.insight import copy_tables, intake, intake_spans
+from flasktrack.insight import copy_tables, first_uses, intake, intake_spans
 from flasktrack.insight.copy import Copy, CopyState
 from flasktrack.insight.copy_place import default_place, open_copy
-from flasktrack.insight.copy_tables import SUMS, UNRELIABLE, copied, record, related
+from flasktrack.insight.copy_tables import SUMS, UNRELIABLE, copied, first_use, record, related
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.following import Follower, follow
 from flasktrack.insight.quarter_hours import quarter_hour
@@ -57,7 +57,8 @@ def failed(copy: Copy) -> dict[int, str]:
 
 
 def check_sums(copy: Copy, organization_id: str = LAB) -> None:
-    """The sums are what counting the records gives."""
+    """The sums are what counting the records gives, and so are the first uses."""
+    check_first_uses(copy, organization_id)
     with copy.engine.connect() as connection:
         for key, table in SUMS:
             columns = [quarter_hour(record.c.occurred_at) if name == "quarter" else record.c[name] for name in key]
@@ -67,6 +68,22 @@ def check_sums(copy: Copy, organization_id: str = LAB) -> None:
             stored = [column for column in table.c if column.name not in ("organization_id", "found_by")]
             summed = connection.execute(select(*stored).where(table.c.organization_id == organization_id))
             assert sorted(map(repr, summed)) == sorted(map(repr, counted))
+
+
+def check_first_uses(copy: Copy, organization_id: str = LAB) -> None:
+    """They are what looking through the records gives."""
+    names = ("seq", "actor_type", "actor_id", *first_uses.KINDS)
+    expected: dict[tuple[Any, ...], int] = {}
+    for seq, *actor, action, role, credential, ip in rows(
+        copy, *(record.c[name] for name in names), organization_id=organization_id
+    ):
+        for kind, value in zip(first_uses.KINDS, (action, role, credential, ip), strict=True):
+            if None not in (*actor, value) and seq >= 1:  # as the rules look from there on
+                expected.setdefault((kind, *actor, value), seq)
+    with copy.engine.connect() as connection:
+        columns = (first_use.c[name] for name in ("kind", "actor_type", "actor_id", "value", "seq"))
+        mine = select(*columns).where(first_use.c.organization_id == organization_id)
+        assert sorted(map(tuple, connection.execute(mine))) == sorted((*key, seq) for key, seq in expected.items())
 
 
 def found_by_readers(engine: Engine, organization_id: str) -> set[int]:
@@ -306,6 +323,7 @@ def test_a_copy_of_another_history_is_forgotten(copied_lab: Copy) -> None:
     state = copied_lab.take_in(LAB)
     assert state.records == SIZE
     assert {reason for (reason,) in rows(copied_lab, record.c.reason)} == {"rewritten"}
+    check_sums(copied_lab)
 
 
 def test_a_second_process_gets_a_copy_of_its_own(copied_lab: Copy) -> None:

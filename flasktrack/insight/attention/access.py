@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from heapq import nlargest
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import groupby
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_
+from sqlalchemy import ColumnElement, Select, and_, func, or_
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.first_uses import FirstUse, find_first_uses
+from flasktrack.insight.attention.first_uses import find_first_uses, on_uses
 from flasktrack.insight.attention.look import (
     MOST_HITS,
     MOST_ROWS,
@@ -22,7 +20,6 @@ from flasktrack.insight.attention.look import (
     Look,
     aware,
     built_once,
-    can_be_chosen,
     gravest,
     looked_at,
     naive,
@@ -36,15 +33,22 @@ from flasktrack.insight.attention.series import Series, dense_ends, find_series
 from flasktrack.insight.attention.thresholds import Values
 from flasktrack.insight.filter import RecordFilter
 
-_NO_TIME = datetime(1970, 1, 1)  # noqa: DTZ001 (as the copy holds times)
 _INSTANT, _DAY = timedelta(microseconds=1), timedelta(days=1)
 _FAILED = ("denied", "failure")
 _record = copy_tables.record.c
 _person = _record.actor_type == "user"
 
 
+def is_failed(_: Values, act: Any = _record) -> ColumnElement[bool]:
+    """Whether an act did not succeed; `act` are columns of the copy's `record` or `by_actor`."""
+    outcome: ColumnElement[str] = act.outcome
+    return outcome.in_(_FAILED)
+
+
 def failed_series(look: Look, set_: Values) -> Found:
     """Rule failed_series. A success of the same actor right after makes it grave."""
+    if look.has_none("failed_series"):
+        return Found()
     within = timedelta(minutes=set_["minutes"])
     found, note = find_series(look, _ends_of_failures(set_), set_["acts"])
     entered = _successes_after(look, sorted(found, key=lambda one: one.last)[-MOST_HITS:], within)
@@ -65,7 +69,7 @@ def failed_series(look: Look, set_: Values) -> Found:
 
 @built_once
 def _ends_of_failures(set_: Values) -> Select[Any]:
-    return dense_ends(_record.outcome.in_(_FAILED), set_["acts"], timedelta(minutes=set_["minutes"]))
+    return dense_ends(is_failed(set_), set_["acts"], timedelta(minutes=set_["minutes"]))
 
 
 def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> dict[Series, Any]:
@@ -97,28 +101,18 @@ def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> 
 
 def first_actions(look: Look, set_: Values) -> Found:
     """Rule first_action."""
-    uses = [use for use in _first_uses(look, "action", set_["known"]) if use.is_person and use.value not in LOOKING]
-    return _on_uses(look, "first_action", LOW, uses, "used", "actions")
+    return on_uses(look, "first_action", LOW, find_first_uses(look, "first_action", set_["known"]))
 
 
 def first_addresses(look: Look, set_: Values) -> Found:
     """Rule first_address."""
-    uses = [use for use in _first_uses(look, "ip", set_["known"]) if use.is_person]
-    return _on_uses(look, "first_address", MEDIUM, uses, "acted from", "ips")
+    return on_uses(look, "first_address", MEDIUM, find_first_uses(look, "first_address", set_["known"]))
 
 
 def machines_off_pattern(look: Look, set_: Values) -> Found:
     """Rule machine_pattern."""
-    actions, credentials, addresses = (
-        [use for use in _first_uses(look, kind, set_["known"]) if not use.is_person]
-        for kind in ("action", "credential_id", "ip")
-    )
-    return together(
-        _on_uses(look, "machine_pattern", MEDIUM, actions, "used", "actions"),
-        _on_uses(look, "machine_pattern", MEDIUM, credentials, "acted through", "credentials"),
-        _on_uses(look, "machine_pattern", MEDIUM, addresses, "acted from", "ips"),
-        gravest(_busy_days(look, set_)),
-    )
+    uses = on_uses(look, "machine_pattern", MEDIUM, find_first_uses(look, "first_of_machine", set_["known"]))
+    return together(uses, gravest(_busy_days(look, set_)))
 
 
 def _busy_days(look: Look, set_: Values) -> Iterator[Hit]:
@@ -155,44 +149,39 @@ _MACHINES_BY_DAY = _machines_by_day()
 
 def role_changes(look: Look, set_: Values) -> Found:
     """Rule role_change."""
-    rows, note = look.newest("role_change", _of_access(set_))
+    return together(_acts_on_access(look, set_), _first_roles(look))
+
+
+def _acts_on_access(look: Look, set_: Values) -> Found:
+    if look.has_none("role_change"):
+        return Found()
+    rows, note = look.newest(_of_access(set_))
     groups = [(LOW, acts) for acts in grouped(rows, "actor_type", "actor_id", "action", "entity_type")]
-    hits = []
-    for use in (use for use in _first_uses(look, "actor_role", known=1) if use.is_person):
-        positions = RecordFilter(positions=(use.first,))
-        hits.append(Hit("role_change", LOW, use.said(look, "acted as"), 1, 1, positions, aware(use.last)))
-    return together(look.hits_on("role_change", groups, _access_changed, note), gravest(hits))
+    return look.hits_on("role_change", groups, _access_changed, note)
+
+
+def _first_roles(look: Look) -> Found:
+    uses = find_first_uses(look, "first_role", known=1)
+    hits = (
+        Hit("role_change", LOW, use.said, 1, 1, RecordFilter(positions=(use.first,)), aware(use.occurred_at))
+        for use in uses
+    )
+    return gravest(hits, uses[0].total if uses else 0)
+
+
+def gives_access(set_: Values, act: Any = _record) -> ColumnElement[bool]:
+    """Whether an act succeeded on what gives access; `act` as for `is_failed`."""
+    return and_(act.outcome == "success", act.entity_type.in_(set_["types"]))
 
 
 @built_once
 def _of_access(set_: Values) -> Select[Any]:
     before, after = _record.before_print, _record.after_print
     changed = and_(or_(before.is_not(None), after.is_not(None)), before.is_distinct_from(after))
-    return newest_of(_record.outcome == "success", _record.entity_type.in_(set_["types"]), changed)
+    return newest_of(gives_access(set_), changed)
 
 
 def _access_changed(acts: Sequence[Any]) -> str:
     one = acts[0]
     entities = listed(act.entity_id for act in acts)
     return f"{named(one)} used {one.action} {counted(len(acts), 'time')} on {one.entity_type} {entities}."
-
-
-def _first_uses(look: Look, kind: str, known: int) -> list[FirstUse]:
-    return [use for use in look.once(_uses_by_kind).get(kind, ()) if use.known >= known]
-
-
-def _uses_by_kind(look: Look) -> dict[str, list[FirstUse]]:
-    found: defaultdict[str, list[FirstUse]] = defaultdict(list)
-    for use in find_first_uses(look):
-        found[use.kind].append(use)
-    return found
-
-
-def _on_uses(look: Look, rule: str, severity: str, uses: Iterable[FirstUse], used: str, field: str) -> Found:
-    """Hits whose records are what the actor did with the value; `field` is the filter's for it."""
-    found = [use for use in uses if can_be_chosen("actors", (use.actor,)) and can_be_chosen(field, (use.value,))]
-    hits: list[Hit] = []
-    for use in nlargest(MOST_HITS, found, key=lambda use: use.last or _NO_TIME):  # there may be a thousand
-        chosen = {"actors": (use.actor,), field: (use.value,)}
-        hits += look.hit(rule, severity, use.said(look, used), use.acts, use.last, **chosen)
-    return gravest(hits, len(found))

@@ -9,21 +9,23 @@ Rules are questions to the columnar copy. Each answer is bounded, and says so wh
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from itertools import repeat
+from queue import SimpleQueue
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func
+from sqlalchemy import ColumnElement, Select, Text, bindparam
 
-from flasktrack.insight.attention import access, changes, times
-from flasktrack.insight.attention.first_uses import QUESTIONS
+from flasktrack.insight import copy_tables
+from flasktrack.insight.attention import access, changes, first_uses, times
 from flasktrack.insight.attention.look import (
     DEFAULT_DAYS,
+    FIRST,
+    LAST,
     MOST_RECORDS,
-    Answer,
     Found,
     Hit,
     Look,
@@ -31,7 +33,8 @@ from flasktrack.insight.attention.look import (
     built_once,
     find_span,
     gravest,
-    looked_at,
+    how_many,
+    seen,
 )
 from flasktrack.insight.attention.rules import RULES
 from flasktrack.insight.attention.thresholds import Thresholds, Values
@@ -39,30 +42,34 @@ from flasktrack.insight.questions import Questions
 from flasktrack.store.organizations import check_time_zone
 
 ASK: dict[str, Callable[[Look, Values], Found]] = {
-    "state_gap": changes.state_gaps,
-    "self_approval": changes.self_approvals,
-    "bulk_deletion": changes.bulk_deletions,
     "no_reason": changes.changes_without_reason,
-    "failed_series": access.failed_series,
-    "future_time": times.future_times,
-    "late_entry": times.late_entries,
     "off_hours": times.acts_off_hours,
-    "first_address": access.first_addresses,
+    "state_gap": changes.state_gaps,
+    "failed_series": access.failed_series,
     "machine_pattern": access.machines_off_pattern,
     "same_instant": times.acts_at_one_instant,
+    "first_address": access.first_addresses,
     "first_action": access.first_actions,
     "role_change": access.role_changes,
+    "self_approval": changes.self_approvals,
+    "bulk_deletion": changes.bulk_deletions,
+    "future_time": times.future_times,
+    "late_entry": times.late_entries,
 }
-"""What answers for each rule, given a look and the rule's thresholds."""
-CONDITIONS: dict[str, Callable[[Values], ColumnElement[bool]]] = {
+"""What answers for each rule, given a look and the rule's thresholds: those first that mostly take longest."""
+BY_ACTS: dict[str, Callable[[Values, Any], ColumnElement[bool]]] = {
     "self_approval": changes.is_approval,
     "bulk_deletion": changes.is_deletion,
+    "no_reason": changes.needs_reason,
+    "failed_series": access.is_failed,
+    "role_change": access.gives_access,
+}
+"""Which acts a rule looks at, where the copy's sums tell whether there can be one at all."""
+BY_TIMES: dict[str, Callable[[Values], ColumnElement[bool]]] = {
     "future_time": times.is_ahead,
     "late_entry": times.is_late,
 }
-"""Which records a rule looks at, where mostly there are none: then it isn't asked."""
-_ON_FIRST_USES = frozenset({"first_address", "machine_pattern", "first_action", "role_change"})
-"""These ask for first uses, which take nearly as long as all other rules."""
+"""Which records a rule looks at, where mostly there are none, and one statement tells."""
 _AT_ONCE = 3
 """Rules that are asked at once, each through a connection, since an answer waits for Python as well."""
 
@@ -106,42 +113,54 @@ def find_attention(
     The period is one of recording, from `since` (default: `days` before the newest record) up to before `until`.
     """
     organization = questions.organization
+    zone = check_time_zone(organization.time_zone)
     asked = [name for name in RULES if thresholds[name]["on"]]
     with questions.copy.engine.connect() as connection:
         span = find_span(connection, organization.id, since, until, days)
-    if not span.last:
-        return Attention(span, {name: Found() for name in asked})
+        if not span.last:
+            return Attention(span, {name: Found() for name in asked})
+        look = Look(connection, organization.id, zone, span).knowing(first_uses.NUMBERS)
+        if by_acts := _of(thresholds, asked, BY_ACTS):
+            look = look.knowing(numbers_by_acts(by_acts))
 
-    on_uses = [name for name in asked if name in _ON_FIRST_USES]
-    conditional = [name for name in asked if name in CONDITIONS]
-    alone = [[name] for name in asked if name not in _ON_FIRST_USES and name not in CONDITIONS]
-    zone, known = check_time_zone(organization.time_zone), dict[Any, Any]()
+    together = [name for name in ASK if name in asked and name in BY_TIMES]
+    alone = [[name] for name in ASK if name in asked and name not in BY_TIMES]
+    jobs = SimpleQueue[Sequence[str] | None]()
+    for names in (*alone, together, *repeat(None, _AT_ONCE)):
+        jobs.put(names)
 
-    def ask(question: Callable[[Look], Answer]) -> Answer:
-        with questions.copy.engine.connect() as connection:  # none is held while another one is waited for
-            return question(Look(connection, organization.id, zone, span, known))
-
-    def answer(names: Sequence[str]) -> dict[str, Found]:
-        return ask(lambda look: _answer(look, thresholds, names))
+    def work() -> dict[str, Found]:
+        """Answer for rules until none is left, through one connection: nobody who holds one waits for another."""
+        found: dict[str, Found] = {}
+        with questions.copy.engine.connect() as connection:
+            mine = replace(look, connection=connection)
+            for names in iter(jobs.get, None):
+                by_times = _of(thresholds, names, BY_TIMES)
+                asked_of = mine.knowing(numbers_by_times(by_times)) if by_times else mine
+                found |= {name: ASK[name](asked_of, thresholds[name]) for name in names}
+        return found
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        uses = [pool.submit(ask, partial(Look.once, question=question)) for question in QUESTIONS if on_uses]
-        found = [pool.submit(answer, names) for names in (conditional, *alone)]
-        wait(uses)  # or rules that need them would keep threads waiting
-        found.append(pool.submit(answer, on_uses))
-        answers = ChainMap(*(one.result() for one in found))
+        working = [pool.submit(work) for _ in range(_AT_ONCE)]
+        answers = ChainMap(*(one.result() for one in working))
     return Attention(span, {name: answers[name] for name in asked})
 
 
-def _answer(look: Look, thresholds: Thresholds, names: Sequence[str]) -> dict[str, Found]:
-    """What rules answer that are asked one after the other."""
-    if counted := {name: tuple(thresholds[name].items()) for name in names if name in CONDITIONS}:
-        look.count(_numbers(counted))
-    return {name: ASK[name](look, thresholds[name]) for name in names}
+def _of(thresholds: Thresholds, asked: Sequence[str], rules: Container[str]) -> dict[str, tuple[Any, ...]]:
+    """The thresholds of those rules that are asked, as `built_once` can remember them."""
+    return {name: tuple(thresholds[name].items()) for name in asked if name in rules}
 
 
 @built_once
-def _numbers(thresholds: Values) -> Select[Any]:
-    """SELECT how many records meet the condition of each rule, by the names and values of its thresholds."""
-    conditions = ((name, CONDITIONS[name](dict(values))) for name, values in thresholds.items())
-    return looked_at(*(func.count().filter(condition).label(name) for name, condition in conditions))
+def numbers_by_acts(thresholds: Values) -> Select[Any]:
+    """SELECT, by rule, of how many sums the acts can be among those that are looked at, and are what it looks at."""
+    acts = copy_tables.by_actor.table.c
+    meant = {name: BY_ACTS[name](dict(values), acts) for name, values in thresholds.items()}
+    organization = bindparam("organization_id", type_=Text)
+    return how_many(meant).where(acts.organization_id == organization, acts.newest >= FIRST, acts.oldest <= LAST)
+
+
+@built_once
+def numbers_by_times(thresholds: Values) -> Select[Any]:
+    """SELECT, by rule, how many records are what it looks at."""
+    return how_many({name: BY_TIMES[name](dict(values)) for name, values in thresholds.items()}).where(seen())

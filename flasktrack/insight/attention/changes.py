@@ -29,11 +29,11 @@ from flasktrack.insight.copy_tables import UNRELIABLE
 
 _INSTANT = timedelta(microseconds=1)
 _record = copy_tables.record.c
-_succeeded = _record.outcome == "success"
 
 
-def is_deletion(set_: Values) -> ColumnElement[bool]:
-    return and_(_succeeded, _record.action.in_(set_["actions"]))
+def is_deletion(set_: Values, act: Any = _record) -> ColumnElement[bool]:
+    """Whether an act deleted; `act` are columns of the copy's `record` or `by_actor`."""
+    return and_(act.outcome == "success", act.action.in_(set_["actions"]))
 
 
 def bulk_deletions(look: Look, set_: Values) -> Found:
@@ -57,9 +57,16 @@ def _ends_of_deletions(set_: Values) -> Select[Any]:
     return dense_ends(is_deletion(set_), set_["acts"], timedelta(minutes=set_["minutes"]))
 
 
+def needs_reason(set_: Values, act: Any = _record) -> ColumnElement[bool]:
+    """Whether an act succeeded that deletes, or on what is critical; `act` as for `is_deletion`."""
+    return and_(act.outcome == "success", or_(act.action.in_(set_["actions"]), act.entity_type.in_(set_["types"])))
+
+
 def changes_without_reason(look: Look, set_: Values) -> Found:
     """Rule no_reason."""
-    rows, note = look.newest("no_reason", _changed_silently(set_))
+    if look.has_none("no_reason"):
+        return Found()
+    rows, note = look.newest(_changed_silently(set_))
     groups = grouped(rows, "actor_type", "actor_id", "action", "entity_type")
     graded = [(HIGH if acts[0].action in set_["actions"] else MEDIUM, acts) for acts in groups]
     return look.hits_on("no_reason", graded, _without_reason, note)
@@ -69,8 +76,7 @@ def changes_without_reason(look: Look, set_: Values) -> Found:
 def _changed_silently(set_: Values) -> Select[Any]:
     silent = or_(_record.reason.is_(None), func.trim(_record.reason) == "")
     deletes = _record.action.in_(set_["actions"])
-    critical = and_(_record.entity_type.in_(set_["types"]), _changes())
-    return newest_of(_succeeded, silent, or_(deletes, critical))
+    return newest_of(needs_reason(set_), silent, or_(deletes, _changes()))
 
 
 def _without_reason(acts: Sequence[Any]) -> str:
@@ -80,8 +86,9 @@ def _without_reason(acts: Sequence[Any]) -> str:
     return f"{named(one)} {used}, without a reason."
 
 
-def is_approval(set_: Values) -> ColumnElement[bool]:
-    return and_(_succeeded, _record.actor_type == "user", _record.action.in_(set_["actions"]))
+def is_approval(set_: Values, act: Any = _record) -> ColumnElement[bool]:
+    """Whether a person approved; `act` as for `is_deletion`."""
+    return and_(act.outcome == "success", act.actor_type == "user", act.action.in_(set_["actions"]))
 
 
 def self_approvals(look: Look, set_: Values) -> Found:

@@ -1,28 +1,40 @@
-"""What an actor did, or was, for the first time: an action, a role, a credential, a network address."""
+"""First uses: what an actor who is long known here did for the first time ever; see `insight.first_uses`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, CompoundSelect, Select, and_, cast, func, literal, select, union_all
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, Text, and_, bindparam, func, select
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.look import FIRST, LOOK_BACK, MOST_ROWS, Look, looked_at
+from flasktrack.insight.attention.look import (
+    FIRST,
+    LAST,
+    MOST_HITS,
+    Found,
+    Hit,
+    Look,
+    can_be_chosen,
+    gravest,
+    how_many,
+    looked_at,
+)
+from flasktrack.insight.attention.rule import LOOKING
 from flasktrack.insight.attention.said import counted, shortened
 
-_FEW = ("action", "actor_role", "credential_id")
-_MANY = "ip"
-_record = copy_tables.record.c
+_record, _use = copy_tables.record.c, copy_tables.first_use.c
+_person = _use.actor_type == "user"
+FIELDS = {"action": "actions", "credential_id": "credentials", "ip": "ips"}
+"""The filter's field, by kind; it has none for roles."""
+_DONE = {"action": "used", "actor_role": "acted as", "credential_id": "acted through", "ip": "acted from"}
 
 
 class FirstUse(NamedTuple):
-    """An actor's first use of a value: the position of that act, which was the actor's act number `ordinal`.
-
-    `acts` is how many such acts there are since, and `last` when the last of them occurred.
-    """
+    """An actor's first use of a value: the position of that act, which was the actor's act number `ordinal`, and when
+    it occurred. `total` is how many first uses there are, also those that are not given."""
 
     kind: str
     actor_type: str
@@ -31,8 +43,8 @@ class FirstUse(NamedTuple):
     value: str
     first: int
     ordinal: int
-    acts: int
-    last: datetime | None
+    occurred_at: datetime | None
+    total: int
 
     @property
     def actor(self) -> str:
@@ -40,89 +52,83 @@ class FirstUse(NamedTuple):
         return f"{self.actor_type}:{self.actor_id}"
 
     @property
-    def is_person(self) -> bool:
-        return self.actor_type == "user"
-
-    @property
-    def known(self) -> int:
-        """How many acts the actor had done before."""
-        return self.ordinal - 1
-
-    def said(self, look: Look, used: str) -> str:
-        """In a sentence, where `used` is what the actor did with the value."""
-        # Unless it was looked back to the very beginning, "first" is no more than that.
-        since = "" if look.span.back == 1 else f" in {LOOK_BACK:,} records before the period and since"
+    def said(self) -> str:
+        """In a sentence."""
         who = shortened(self.actor_name or self.actor_id)
-        known = counted(self.known, "earlier act")
-        return f"{who} {used} {shortened(self.value)} for the first time{since}, after {known}."
+        known = counted(self.ordinal - 1, "earlier act")
+        return f"{who} {_DONE[self.kind]} {shortened(self.value)} for the first time, after {known}."
 
 
-def find_first_uses(look: Look) -> Sequence[FirstUse]:
-    """The first uses among the records that are looked at, the newest first; not those of actors who are new here.
-
-    An actor whose very first act is among them is new: everything would be a first use.
-    """
-    uses = (use for question in QUESTIONS for use in look.once(question))
-    return sorted(uses, key=attrgetter("first"), reverse=True)[:MOST_ROWS]
-
-
-def _uses_of_few(look: Look) -> list[FirstUse]:
-    return [FirstUse._make(row) for row in look.rows(_FEW_USES)]
+MEANT = {
+    "first_action": and_(_person, _use.kind == "action", _use.value.not_in(LOOKING)),
+    "first_address": and_(_person, _use.kind == "ip"),
+    "first_role": and_(_person, _use.kind == "actor_role"),
+    "first_of_machine": and_(~_person, _use.kind.in_(FIELDS)),
+}
+"""Which first uses are asked for together."""
 
 
-def _uses_of_many(look: Look) -> list[FirstUse]:
-    return [FirstUse._make(row) for row in look.rows(_MANY_USES)]
-
-
-QUESTIONS = (_uses_of_few, _uses_of_many)
-"""What `find_first_uses` asks once: each takes as long as several rules, so they are best asked side by side."""
-
-
-def _of_few() -> CompoundSelect[Any]:
-    """SELECT the first uses of kinds with few values: put together from sums by all of them, so of one scan."""
-    key = (_record.actor_type, _record.actor_id, *(_record[kind] for kind in _FEW))
-    sums = looked_at(
-        *key, func.max(_record.actor_name).label("actor_name"), func.min(_record.seq).label("first"),
-        func.min(_record.actor_seq).label("ordinal"), func.count().label("acts"),
-        func.max(_record.occurred_at).label("last"), back=True,
-    ).group_by(*key).cte("sums").c  # fmt: skip
-    first, ordinal = func.min(sums.first), func.min(sums.ordinal)
-    acts = cast(func.sum(sums.acts), BigInteger)
-    found = (
-        select(literal(kind).label("kind"), sums.actor_type, sums.actor_id, func.max(sums.actor_name), sums[kind],
-               first, ordinal, acts, func.max(sums.last))
-        .where(sums[kind].is_not(None))
-        .group_by(sums.actor_type, sums.actor_id, sums[kind])
-        .having(first >= FIRST, ordinal > 1)
-        .order_by(first.desc())
-        .limit(MOST_ROWS)
-        for kind in _FEW
-    )  # fmt: skip
-    return union_all(*(select(of_kind.subquery()) for of_kind in found))
-
-
-def _of_many() -> Select[Any]:
-    """SELECT the first uses of the kind with many values: the rest is told of those that are found alone."""
-    key, value = (_record.actor_type, _record.actor_id), _record[_MANY]
-    first, ordinal = func.min(_record.seq), func.min(_record.actor_seq)
-    use = (
-        looked_at(*key, value, first.label("first"), ordinal.label("ordinal"), back=True)
-        .where(value.is_not(None))
-        .group_by(*key, value)
-        .having(first >= FIRST, ordinal > 1)
-        .order_by(first.desc())
-        .limit(MOST_ROWS)
-        .cte("use")
-        .c
-    )
-    same = and_(value == use[_MANY], *(column.is_not_distinct_from(use[column.name]) for column in key))
+def _first_uses(meant: ColumnElement[bool]) -> Select[Any]:
+    """SELECT the newest first uses that are meant, among the records that are looked at; of actors who had done `known`
+    acts before: for whoever is new, everything is a first use."""
     return (
-        looked_at(literal(_MANY), *key, func.max(_record.actor_name), value, use.first, use.ordinal, func.count(),
-                    func.max(_record.occurred_at))
-        .join(use.first.table, same)
-        .where(_record.seq >= select(func.min(use.first)).scalar_subquery())
-        .group_by(*key, value, use.first, use.ordinal)
+        looked_at(
+            _use.kind, _use.actor_type, _use.actor_id, _record.actor_name, _use.value, _use.seq, _record.actor_seq,
+            _record.occurred_at, func.count().over(),
+        )
+        .join(copy_tables.first_use, and_(_use.organization_id == _record.organization_id, _use.seq == _record.seq))
+        .where(_use.seq.between(FIRST, LAST), _record.actor_seq > bindparam("known", type_=BigInteger), meant)
+        .order_by(_use.seq.desc(), _use.kind)
+        .limit(MOST_HITS)
     )  # fmt: skip
 
 
-_FEW_USES, _MANY_USES = _of_few(), _of_many()
+_FIRST_USES = {name: _first_uses(meant) for name, meant in MEANT.items()}
+NUMBERS = how_many(MEANT).where(
+    _use.organization_id == bindparam("organization_id", type_=Text), _use.seq.between(FIRST, LAST)
+)
+"""SELECT how many of them there are at all: mostly none of some."""
+
+
+def find_first_uses(look: Look, meant: str, known: int) -> list[FirstUse]:
+    """The newest first uses that are MEANT, by actors who had done so many acts before."""
+    if look.has_none(meant):
+        return []
+    return [FirstUse._make(row) for row in look.rows(_FIRST_USES[meant], known=known)]
+
+
+def on_uses(look: Look, rule: str, severity: str, uses: Sequence[FirstUse]) -> Found:
+    """Hits whose records are all that the actor did with the value."""
+    by_kind = defaultdict(list)
+    for use in uses:
+        if can_be_chosen("actors", (use.actor,)) and can_be_chosen(FIELDS[use.kind], (use.value,)):
+            by_kind[use.kind].append(use)
+    hits = [hit for kind, found in by_kind.items() for hit in _hits(look, rule, severity, kind, found)]
+    return gravest(hits, uses[0].total - len(uses) + len(hits) if uses else 0)
+
+
+def _hits(look: Look, rule: str, severity: str, kind: str, uses: Sequence[FirstUse]) -> Iterator[Hit]:
+    actors = {"types": [use.actor_type for use in uses], "ids": [use.actor_id for use in uses]}
+    first = min(use.first for use in uses)
+    rows = look.rows(_ACTS[kind], **actors, values=[use.value for use in uses], first=first)
+    acts = {tuple(row)[:3]: row for row in rows}
+    for use in uses:
+        row = acts.get((use.actor_type, use.actor_id, use.value))
+        if row is not None:  # or else an erasure came between the questions
+            chosen = {"actors": (use.actor,), FIELDS[kind]: (use.value,)}
+            yield from look.hit(rule, severity, use.said, row.acts, row.last, **chosen)
+
+
+def _acts_with(kind: str) -> Select[Any]:
+    """SELECT how often, and when last, the actors that are bound did something with the values that are."""
+    names = ("types", "ids", "values")
+    uses = (func.unnest(bindparam(name, type_=ARRAY(Text))).label(name) for name in names)
+    use, key = select(*uses).subquery("use").c, (_record.actor_type, _record.actor_id, _record[kind])
+    return (
+        looked_at(*key, func.count().label("acts"), func.max(_record.occurred_at).label("last"))
+        .join(use.types.table, and_(*(column == use[name] for column, name in zip(key, names, strict=True))))
+        .group_by(*key)
+    )
+
+
+_ACTS = {kind: _acts_with(kind) for kind in FIELDS}

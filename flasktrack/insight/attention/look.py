@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -41,11 +41,13 @@ DEFAULT_DAYS = 30
 MOST_RECORDS = 100_000
 """Records that a look covers, the newest of the period: rules are to be answered while somebody waits."""
 LOOK_BACK = 50_000
-"""Records before the period that tell what is usual: whether somebody did, or was, something before."""
+"""Records before the period that tell in which state an entity was left, and who had changed it."""
 MOST_HITS = 50
 """Hits of one rule that are given."""
 MOST_ROWS = 1_000
 """Records that one rule puts together to hits, the newest ones."""
+_VERY_NEWEST = 10_000
+"""Records among which the newest ones that a rule puts together are looked for first."""
 MOST_LINKED = 200
 """Records that the link of one hit names one by one."""
 
@@ -58,7 +60,6 @@ looks = _record.action.in_(LOOKING)
 """Whether an act only looks."""
 FIRST, LAST, BACK = (bindparam(name, type_=BigInteger) for name in ("first", "last", "back"))
 """Of the look that a statement is asked through: `Look.rows` gives them, and the organization."""
-Answer = TypeVar("Answer")
 Statement = TypeVar("Statement", Select[Any], CompoundSelect[Any])
 
 
@@ -71,6 +72,14 @@ def seen(record: Any = _record, *, back: bool = False) -> ColumnElement[bool]:
 def looked_at(*columns: ColumnElement[Any], back: bool = False) -> Select[Any]:
     """SELECT columns of the records that are looked at; with `back`, of those before them, too."""
     return select(*columns).select_from(copy_tables.record).where(seen(back=back))
+
+
+def how_many(meant: Mapping[str, ColumnElement[bool]]) -> Select[Any]:
+    """SELECT, by name, how many rows meet each condition: what `Look.knowing` asks."""
+    numbers: list[ColumnElement[Any]] = [
+        func.count().filter(condition).label(name) for name, condition in meant.items()
+    ]
+    return select(*numbers)
 
 
 def newest_of(*conditions: ColumnElement[bool]) -> Select[Any]:
@@ -93,7 +102,7 @@ def built_once(build: Callable[[Values], Statement]) -> Callable[[Values], State
 class Span:
     """The records that a look covers, inclusive, and when they were recorded (UTC); `cut` where the period has more.
 
-    `back` is the first of those before them that tell what is usual. All 0 where there is no record.
+    `back` is the first of those before them that are asked, too. All 0 where there is no record.
     """
 
     first: int = 0
@@ -138,31 +147,24 @@ class Found:
 class Look:
     """One look at an organization's records: what rules ask through.
 
-    `known` are the answers to what is asked `once`: looks of several threads may have them in common.
+    `without` are rules whose condition is known to be met by none of them.
     """
 
     connection: Connection
     organization_id: str
     zone: ZoneInfo
     span: Span
-    known: dict[Any, Any] = field(default_factory=dict)
-    _numbers: dict[str, int] = field(default_factory=dict, init=False)
-
-    def count(self, numbers: Select[Any]) -> None:
-        """Count, in one statement, the records that meet rules' conditions: most rules have none to look at."""
-        (counted,) = self.rows(numbers)
-        self._numbers.update(counted._mapping)
+    without: frozenset[str] = frozenset()
 
     def has_none(self, rule: str) -> bool:
-        """Whether no record meets a rule's condition, as far as it was counted."""
-        return self._numbers.get(rule) == 0
+        """Whether it is known that no record meets a rule's condition: then there is nothing to ask."""
+        return rule in self.without
 
-    def once(self, question: Callable[[Look], Answer]) -> Answer:
-        """The answer to a question that several rules ask."""
-        if question not in self.known:
-            self.known[question] = question(self)
-        answer: Answer = self.known[question]
-        return answer
+    def knowing(self, numbers: Select[Any]) -> Look:
+        """The same, once it was counted, by rule, how many records can meet a condition: most rules have none."""
+        (counted,) = self.rows(numbers)
+        none = (rule for rule, number in counted._mapping.items() if not number)
+        return replace(self, without=self.without.union(none))
 
     def rows(self, statement: Select[Any] | CompoundSelect[Any], **bound: Any) -> Sequence[Row[Any]]:
         """The answer to a statement on what is `seen`, and on what else it has bound names for."""
@@ -170,15 +172,15 @@ class Look:
         mine = {"organization_id": self.organization_id, "first": first, "last": last, "back": back}
         return self.connection.execute(statement, mine | bound).all()
 
-    def newest(self, rule: str, statement: Select[Any]) -> tuple[Sequence[Row[Any]], str | None]:
-        """The answer to `newest_of` for a rule, and a sentence where there are more such records."""
-        rows = self.rows(statement)
+    def newest(self, statement: Select[Any]) -> tuple[Sequence[Row[Any]], str | None]:
+        """The answer to `newest_of`, and a sentence where there are more such records."""
+        rows = self.rows(statement, first=max(self.span.first, self.span.last - _VERY_NEWEST))
+        if len(rows) < MOST_ROWS:  # or else, to put all in order would take far longer than to count them
+            rows = self.rows(statement)
         if len(rows) < MOST_ROWS:
             return rows, None
-        if rule not in self._numbers:
-            number = statement.with_only_columns(func.count().label(rule)).order_by(None).limit(None)
-            self.count(number)
-        return rows, only_newest(len(rows), self._numbers[rule])
+        ((number,),) = self.rows(statement.with_only_columns(func.count()).order_by(None).limit(None))
+        return rows, only_newest(len(rows), number)
 
     def hit(
         self, rule: str, severity: str, why: str, records: int, last_occurred: datetime | None, **chosen: Any

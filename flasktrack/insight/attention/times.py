@@ -263,6 +263,6 @@ def _by_actor(look: Look, rule: str, meant: Select[Any], why: Callable[[Sequence
     """A hit for each actor on the records that are meant."""
     if look.has_none(rule):
         return Found()
-    rows, note = look.newest(rule, meant)
+    rows, note = look.newest(meant)
     groups = [(MEDIUM, acts) for acts in grouped(rows, "actor_type", "actor_id")]
     return look.hits_on(rule, groups, why, note)

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, create_engine, func, insert
 
-from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.attention import ASK
+from flasktrack.insight import copy_tables, first_uses, sums
+from flasktrack.insight.attention.attention import ASK, BY_ACTS, BY_TIMES, numbers_by_acts, numbers_by_times
+from flasktrack.insight.attention.first_uses import NUMBERS
 from flasktrack.insight.attention.look import Found, Hit, Look, find_span
 from flasktrack.insight.attention.thresholds import DEFAULTS
 from flasktrack.insight.copy_tables import copied
@@ -66,6 +67,8 @@ def holding(engine: Engine, acts: Iterable[dict[str, Any]]) -> Iterator[Connecti
             connection.execute(insert(copy_tables.record), [names | row for row in rows])
             reached = {"last_seq": len(rows), "last_hash": b"", "records": len(rows), "failed": 0}
             connection.execute(insert(copy_tables.progress).values(organization_id=HERE, **reached))
+            sums.renew(connection, HERE)
+            first_uses.renew(connection, HERE, len(rows))
         yield connection
         connection.rollback()
 
@@ -77,12 +80,25 @@ def look(connection: Connection, zone: ZoneInfo = BERLIN, **span: Any) -> Look:
 
 
 def ask(
-    engine: Engine, rule: str, given: Iterable[dict[str, Any]], zone: ZoneInfo = BERLIN, *, first: int = 1, **set_: Any
+    engine: Engine,
+    rule: str,
+    given: Iterable[dict[str, Any]],
+    zone: ZoneInfo = BERLIN,
+    *,
+    first: int = 1,
+    back: int = 1,
+    **set_: Any,
 ) -> Found:
     """What a rule finds; the look begins at position `first`. Every hit's filter selects as many records as it says."""
     with holding(engine, given) as connection:
-        seen = look(connection, zone, first=first)
-        found = ASK[rule](seen, {**DEFAULTS[rule], **set_})
+        seen = look(connection, zone, first=first, back=back)
+        values = {**DEFAULTS[rule], **set_}
+        found = ASK[rule](seen, values)
+        knowing = seen.knowing(NUMBERS)  # to know whether there is anything to look at changes nothing
+        for rules, numbers in ((BY_ACTS, numbers_by_acts), (BY_TIMES, numbers_by_times)):
+            if rule in rules:
+                knowing = knowing.knowing(numbers({rule: tuple(values.items())}))
+        assert ASK[rule](knowing, values) == found
         for hit in found.hits:
             assert selected(connection, hit) == hit.linked <= hit.records
         return found

@@ -214,6 +214,16 @@ def test_what_was_found_before_the_period_is_not_found_again(engine: Engine) -> 
     assert ask(engine, "first_action", acts, first=202).total == 0
 
 
+def test_a_first_use_is_one_in_the_whole_history(engine: Engine) -> None:
+    """However long ago the one before was; and all are counted, where more were found than are given."""
+    acts = [act(action="sign"), *known(210)]
+    assert ask(engine, "first_action", [*acts, act(NOON + HOUR, action="sign")], first=211, back=205).total == 0
+    many = [act(NOON + HOUR, action=f"do-{number}") for number in range(60)]
+    found = ask(engine, "first_action", [*acts, *many], first=212)
+    assert (found.total, len(found.hits), found.severities) == (60, 50, {"low": 60})
+    assert found.hits[0].why == "u-1 used do-59 for the first time, after 270 earlier acts."
+
+
 def test_two_series_are_two_hits_and_a_success_after_one_makes_it_grave(engine: Engine) -> None:
     later = NOON + HOUR
     first, second = (
@@ -239,7 +249,12 @@ def test_who_only_reads_at_night_is_a_hint_beside_who_alters(engine: Engine) -> 
     assert "viewed or searched 60 times" in found.hits[1].why
 
 
-def test_what_is_too_much_is_cut_short_and_said(engine: Engine) -> None:
+@pytest.mark.parametrize("very_newest", [10_000, 1_050, 500])
+def test_what_is_too_much_is_cut_short_and_said(
+    engine: Engine, very_newest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the newest are found among the very newest records, or farther back."""
+    monkeypatch.setattr("flasktrack.insight.attention.look._VERY_NEWEST", very_newest)
     many = [act(recorded_at=NOON + 2 * DAY) for _ in range(MOST_LINKED + 5)]
     (hit,) = ask(engine, "late_entry", many).hits
     assert (hit.records, hit.linked) == (MOST_LINKED + 5, MOST_LINKED)
