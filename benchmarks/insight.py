@@ -47,7 +47,7 @@ ZONE = ZoneInfo("Europe/Berlin")
 WORD = "77"
 _NEW = 1000
 _PAGE = 501
-_ROUNDS = 3
+_ROUNDS = 9
 
 
 class Page(NamedTuple):
@@ -120,8 +120,9 @@ def measure(folder: Path, records: int, postgresql: str | None, *, pandas: bool)
     taken = copy.state(ORGANIZATION)
     assert taken.failed == 0
     yield "First build of the copy, each record checked", f"{seconds:,.1f} s, {taken.records / seconds:,.0f} records/s"
-    yield "Catching up on 1,000 records", _milliseconds(_catch_up(engine, copy))
     yield from _questions("DuckDB copy", copy)
+    # Not before: these records are recorded today, among others that are said to have been recorded for years.
+    yield "Catching up on 1,000 records", _milliseconds(_catch_up(engine, copy))
     yield "Peak memory of the process until here", f"{_peak():,.0f} MB"
     copy.engine.dispose()
     yield from _directly("SQLite", engine)

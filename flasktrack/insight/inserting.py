@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import ARRAY, ColumnElement, Connection, Executable, Table, func, insert, literal
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Executable,
+    FromClause,
+    Table,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+)
 from sqlalchemy.types import TypeEngine
 
 _TYPES = {"TEXT": pa.string(), "BIGINT": pa.int64(), "DATETIME": pa.timestamp("us")}
@@ -22,6 +35,17 @@ def arrow_schema(table: Table) -> pa.Schema:
 def each(values: Sequence[Any], type_: type[TypeEngine[Any]]) -> ColumnElement[Any]:
     """A row for each value: one parameter, however many they are."""
     return func.unnest(literal(values, ARRAY(type_)))
+
+
+def found_first(
+    connection: Connection, table: Table, condition: Callable[[FromClause], ColumnElement[bool]]
+) -> ColumnElement[bool]:
+    """A condition on a table: of its other columns, DuckDB then reads no more than those of the rows that meet it."""
+    if connection.dialect.name != "duckdb":
+        return condition(table)
+    same = table.alias("same")
+    row, meant = (literal_column(f"{one.name}.rowid", BigInteger) for one in (table, same))
+    return row.in_(select(meant).select_from(same).where(condition(same)))
 
 
 def fetch_rows(connection: Connection, schema: pa.Schema, statement: Executable) -> pa.Table:
