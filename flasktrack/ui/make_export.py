@@ -31,13 +31,13 @@ from flasktrack.store.exports import (
 )
 from flasktrack.store.organizations import check_time_zone
 from flasktrack.store.reader import Ledger
-from flasktrack.store.schema import audit_record
 from flasktrack.store.scope import Permission
 from flasktrack.trust.checkpoints import latest_checkpoint
 from flasktrack.ui import address
 from flasktrack.ui.jobs import asked_in, run_beside
 from flasktrack.ui.links import page_link
 from flasktrack.ui.saved_filters import saved_filters
+from flasktrack.ui.selected import records_above, records_selected
 from flasktrack.ui.session import Context, of_click, of_refresh
 from flasktrack.ui.text import count, literal
 from flasktrack.ui.verify_now import seal_first
@@ -50,7 +50,7 @@ _REFUSED, _SEEN = "export_refused", "exports_under_way"
 
 def make_export(context: Context, chosen: RecordFilter) -> None:
     """Draw what will be written, the choice of a format with its options, and the button."""
-    counted, records = count_selected(Ledger(context.engine, context.scope), chosen)
+    counted, records = records_selected(context, chosen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.text(
             f"{count(records, 'record')} will be written: {display(chosen.describe(context.zone))}", width="content"
@@ -66,7 +66,7 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
         st.button(
             f"Export {count(records, 'record')}", type="primary", icon=":material/file_save:",
             disabled=not records and not format_.of_nothing,
-            on_click=_start, args=(context, counted, records, format_, options),
+            on_click=_start, args=(context, counted, format_, options),
         )  # fmt: skip
     st.caption(format_.about)
     if format_.of_sealed:
@@ -77,11 +77,10 @@ def make_export(context: Context, chosen: RecordFilter) -> None:
 
 def _offer_seal(context: Context, counted: RecordFilter, chosen: RecordFilter) -> None:
     """Where some of the records are not sealed, say so before anything is begun, with the ways on."""
-    ledger = Ledger(context.engine, context.scope)
     with context.engine.connect() as connection:
         last = latest_checkpoint(connection, context.scope)
     through = 0 if last is None else last.size
-    above = ledger.count(*counted.conditions(), audit_record.c.seq > through)
+    above = records_above(context, counted, through)
     if not above:
         return
     covered = f"the last checkpoint, which covers positions 1 to {through:,}" if through else "any checkpoint"
@@ -115,23 +114,20 @@ def _options(context: Context, format_: ExportFormat) -> ExportOptions:
     return ExportOptions(check_time_zone(zone), tuple(columns), tuple(withheld), context.scope.actor.subject)
 
 
-def _start(
-    context: Context, counted: RecordFilter, records: int, format_: ExportFormat, options: ExportOptions
-) -> None:
+def _start(context: Context, counted: RecordFilter, format_: ExportFormat, options: ExportOptions) -> None:
     try:
-        address.write(**{OPENED: start_export(context, counted, records, format_, options)})
+        address.write(**{OPENED: start_export(context, counted, format_, options)})
     except FlaskTrackError as problem:
         st.session_state[_REFUSED] = str(problem)
 
 
-def start_export(
-    context: Context, counted: RecordFilter, records: int, format_: ExportFormat, options: ExportOptions
-) -> str:
+def start_export(context: Context, chosen: RecordFilter, format_: ExportFormat, options: ExportOptions) -> str:
     """Let a process write an export, which the page Exports shows by the id that this returns.
 
     It is what a click does. Raises NotPermitted, ExportFailed.
     """
     context = of_click(context, Permission.EXPORT)
+    counted, records = count_selected(Ledger(context.engine, context.scope), chosen)
     asked = ask_for_export(
         context.engine, context.scope, counted, records, format_.name, options, Settings.from_environment()
     )

@@ -64,7 +64,7 @@ def _export(context: Context, seq: int) -> None:
     chosen = RecordFilter(seq_first=seq, seq_last=seq)
     options = ExportOptions(context.zone, requested_by=context.scope.actor.subject)
     try:
-        _keep(context, seq, export=start_export(context, chosen, 1, format_named("evidence"), options))
+        _keep(context, seq, export=start_export(context, chosen, format_named("evidence"), options))
     except FlaskTrackError as problem:
         _keep(context, seq, problem=str(problem))
 

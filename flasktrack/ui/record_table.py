@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -11,7 +10,6 @@ import streamlit as st
 
 from flasktrack.core.finding import ERROR
 from flasktrack.core.record import Record
-from flasktrack.errors import InvalidFilter
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.store.reader import CheckedRecord, Ledger
@@ -19,6 +17,7 @@ from flasktrack.ui import address
 from flasktrack.ui.charts import clickable_table, table_height
 from flasktrack.ui.loaders import ask
 from flasktrack.ui.record_detail import record_detail
+from flasktrack.ui.selected import records_above
 from flasktrack.ui.session import Context
 from flasktrack.ui.shown import shown
 from flasktrack.ui.standing import nothing_recorded
@@ -163,8 +162,9 @@ def _pager(
 ) -> None:
     """Where this page stands among all records that the filter selects, and the ways to its neighbours."""
     first, last = page[0].record.seq, page[-1].record.seq
-    above = _above(context, chosen, first) if address.value("before") else 0
+    above = 0
     if context.standing.complete:
+        above = records_above(context, chosen, first) if address.value("before") else 0
         total = ask(context, Questions.totals, chosen).records
         place = f"{above + 1:,} to {above + len(page):,} of " if total > 1 else ""
         said = f"{place}{count(total, 'record')}"
@@ -177,15 +177,6 @@ def _pager(
             st.button("Newer", type="tertiary", on_click=_newer, args=(context, chosen, ledger, first))
         if more:
             st.button("Older", type="tertiary", on_click=address.write, kwargs={"before": last})
-
-
-def _above(context: Context, chosen: RecordFilter, first: int) -> int:
-    """How many records the filter selects at higher positions than this page's first."""
-    try:
-        newer = replace(chosen, seq_first=max(chosen.seq_first or 1, first + 1))
-    except InvalidFilter:  # this page begins with the filter's last position
-        return 0
-    return ask(context, Questions.totals, newer).records
 
 
 def _newer(context: Context, chosen: RecordFilter, ledger: Ledger, first: int) -> None:

@@ -163,6 +163,17 @@ def test_records_that_come_after_the_count_are_not_written(open_app: OpenApp, sm
     assert len(list(csv.DictReader(lines))) == 10
 
 
+def test_records_that_are_gone_since_they_were_counted_keep_nobody_from_the_others(
+    open_app: OpenApp, small_url: str, engine: Engine
+) -> None:
+    app = open_app(small_url, "exports", org=SMALL, entity="sample:S-100")
+    adversary.delete_records(engine, SMALL, 7)
+    app.run()
+    assert announced(app) == 10  # when they were taken in
+    export(app)
+    assert "9 records," in app.text  # which the database has
+
+
 def test_another_session_sees_an_export_that_goes_on_and_can_take_it(
     open_app: OpenApp, small_url: str, engine: Engine
 ) -> None:

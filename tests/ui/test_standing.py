@@ -63,6 +63,10 @@ def test_while_the_copy_is_behind_the_records_page_lists_what_it_has_and_what_is
     monkeypatch.setattr(Copy, "take_in", lambda copy, organization_id, *_: copy.state(organization_id))
     app.run()
     assert [int(seq) for seq in app.table("records_")["seq"]] == [12, 11, *before]
+    exports = open_app(small_url, "exports", org="small-lab", role="qa-lead", action="update")
+    assert f"{len(before) + 2} records will be written" in exports.text  # counted where they all are
+    exports.test.button_group("export_format").set_value("evidence").run()
+    assert f"{len(before) + 2} records lie above any checkpoint" in exports.text
     monkeypatch.undo()
     delete_records(engine, "small-lab", 7)
     engine.dispose()
