@@ -55,8 +55,8 @@ def week(counts: pd.DataFrame, zone: str, working: Sequence[WeekHours], *, dark:
     heading = ["By weekday and hour"]
     if work:
         off = sum(number for hour, number in records.items() if hour not in work)
-        share = f"{off / total:.0%}, " if (total := sum(records.values())) else ""  # first: a narrow title is cut
-        heading.append(f"□ working   off-hours {share}{off:,}")
+        share = f"{off / total:.0%}" if (total := sum(records.values())) else "0"  # no count: a title may be cut
+        heading.append(f"□ working   off-hours {share}")
     figure.update_layout(
         title={"text": "   ".join(heading)},
         shapes=[_outline(first, last, hours, colours) for hours in working for first, last in _spans(hours)],
