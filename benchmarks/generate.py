@@ -35,7 +35,7 @@ from flasktrack.store.schema import audit_payload, audit_record, chain_head, rec
 ORGANIZATION = "northwind-labs"
 _BLOCK = 8_000
 _AHEAD = 6  # blocks that are made before they are wanted
-_DELAY = timedelta(seconds=2)  # between an act and its record
+DELAY = timedelta(seconds=2)  # between an act and its record
 _Row = tuple[Any, ...]
 
 
@@ -95,7 +95,7 @@ def _prepare(first: int, count: int, mark: str) -> list[_Row]:
     return list(
         zip(
             new_record_ids(count),
-            [format_time(event.occurred_at + _DELAY) for event in events],
+            [format_time(event.occurred_at + DELAY) for event in events],
             [content[:-3] for content in contents],
             zip(before_digest, after_digest, context_digest, strict=True),
             zip(before, before_salt, after, after_salt, context, context_salt, strict=True),

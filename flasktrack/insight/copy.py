@@ -25,7 +25,7 @@ from flasktrack.core.erasure import Erasure
 from flasktrack.core.record import MAX_POSITION
 from flasktrack.errors import DatabaseError
 from flasktrack.insight import copy_tables, first_uses, sums
-from flasktrack.insight.copy_tables import about, first_use, found, progress, record, related, search
+from flasktrack.insight.copy_tables import about, found, progress, record, related, search
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.inserting import as_stored, insert_rows
 from flasktrack.insight.intake import Part, stored_hash
@@ -112,10 +112,10 @@ class Copy:
             if newest <= state.last_seq:
                 return state
             erasures = list_erasures(connection, organization_id)  # after `newest`: all up to there are known
-            for erasure in erasures:
-                if state.last_seq < erasure.seq <= newest and erasure.first <= state.last_seq:
-                    self._take_in_again(connection, organization_id, erasure, state.last_seq, erasures)
-                    state = self.state(organization_id)
+            again = [one for one in erasures if state.last_seq < one.seq <= newest and one.first <= state.last_seq]
+            if again:
+                self._take_in_again(connection, organization_id, again, state.last_seq, erasures)
+                state = self.state(organization_id)
             parts = read_records(self.source, connection, organization_id, state.last_seq + 1, newest, erasures)
             with closing(parts):  # before the connection, which they read
                 try:
@@ -183,37 +183,30 @@ class Copy:
         return reached
 
     def _take_in_again(
-        self, source: Connection, organization_id: str, erasure: Erasure, last: int, erasures: Sequence[Erasure]
+        self, source: Connection, organization_id: str, again: Sequence[Erasure], last: int, erasures: Sequence[Erasure]
     ) -> None:
         """Read the records of which something was erased once more, and forget what was found in them."""
-        end = min(erasure.last, last)
         with self.engine.begin() as connection:
-            for table in _PRUNED:
-                within = table.c.organization_id == organization_id, table.c.seq.between(erasure.first, end)
-                connection.execute(delete(table).where(*within))
-            with closing(read_records(self.source, source, organization_id, erasure.first, end, erasures)) as parts:
-                for part in parts:
-                    insert_rows(connection, record, pa.Table.from_batches([part.records]))
-                    insert_rows(connection, related, pa.Table.from_batches([part.related]))
+            for one in again:
+                end = min(one.last, last)
+                for table in _PRUNED:
+                    within = table.c.organization_id == organization_id, table.c.seq.between(one.first, end)
+                    connection.execute(delete(table).where(*within))
+                with closing(read_records(self.source, source, organization_id, one.first, end, erasures)) as parts:
+                    for part in parts:
+                        insert_rows(connection, record, pa.Table.from_batches([part.records]))
+                        insert_rows(connection, related, pa.Table.from_batches([part.related]))
             for table in (search, found):
                 connection.execute(delete(table).where(table.c.organization_id == organization_id))
             failed = select(func.count(record.c.failed)).where(record.c.organization_id == organization_id)
             mine = progress.c.organization_id == organization_id
             connection.execute(update(progress).where(mine).values(failed=failed.scalar_subquery()))
             sums.renew(connection, organization_id)
-            first_uses.renew(connection, organization_id, last)
+            first_uses.renew(connection, organization_id)
 
     def _forget(self, organization_id: str) -> None:
         with self.engine.begin() as connection:
-            for table in (
-                record,
-                related,
-                first_use,
-                search,
-                found,
-                progress,
-                *(kept.table for kept in copy_tables.SUMS),
-            ):
+            for table in copy_tables.OF_ORGANIZATION:
                 connection.execute(delete(table).where(table.c.organization_id == organization_id))
 
 

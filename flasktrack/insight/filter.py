@@ -97,8 +97,7 @@ class RecordFilter:
         check_positions(self.seq_first, self.seq_last)
         object.__setattr__(self, "positions", check_named(self.positions))
         for field, key in _LISTS.items():
-            if given := getattr(self, field):
-                check_values(key, given)
+            check_values(key, getattr(self, field))
         for key, values, known in (
             ("actor_type", self.actor_types, ACTOR_TYPES),
             ("actor", [pair("actor", actor)[0] for actor in self.actors], ACTOR_TYPES),

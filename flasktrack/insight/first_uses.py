@@ -23,6 +23,7 @@ from sqlalchemy import (
     values,
 )
 
+from flasktrack.core.record import MAX_POSITION
 from flasktrack.insight.copy_tables import first_use, record
 
 KINDS = ("action", "actor_role", "credential_id", "ip")
@@ -35,10 +36,10 @@ def add(connection: Connection, organization_id: str, first: int, last: int) -> 
     connection.execute(_ADDED, {"organization": organization_id, "first": first, "last": last})
 
 
-def renew(connection: Connection, organization_id: str, last: int) -> None:
-    """Find all of them anew, up to a position: records were read again, and may hold less."""
+def renew(connection: Connection, organization_id: str) -> None:
+    """Find all of them anew: records were read again, and may hold less."""
     connection.execute(delete(first_use).where(first_use.c.organization_id == organization_id))
-    add(connection, organization_id, 1, last)
+    add(connection, organization_id, 1, MAX_POSITION)
 
 
 def _used() -> Select[tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,8 +14,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
-    FromClause,
     Table,
+    and_,
     func,
     insert,
     literal,
@@ -37,15 +37,12 @@ def each(values: Sequence[Any], type_: type[TypeEngine[Any]]) -> ColumnElement[A
     return func.unnest(literal(values, ARRAY(type_)))
 
 
-def found_first(
-    connection: Connection, table: Table, condition: Callable[[FromClause], ColumnElement[bool]]
-) -> ColumnElement[bool]:
-    """A condition on a table: of its other columns, DuckDB then reads no more than those of the rows that meet it."""
+def late_materialized(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Conditions on a table, so put that DuckDB reads the other columns of those rows alone that meet them."""
     if connection.dialect.name != "duckdb":
-        return condition(table)
-    same = table.alias("same")
-    row, meant = (literal_column(f"{one.name}.rowid", BigInteger) for one in (table, same))
-    return row.in_(select(meant).select_from(same).where(condition(same)))
+        return and_(*conditions)
+    row = literal_column(f"{table.name}.rowid", BigInteger)
+    return row.in_(select(row).select_from(table).where(*conditions).correlate(None))
 
 
 def fetch_rows(connection: Connection, schema: pa.Schema, statement: Executable) -> pa.Table:

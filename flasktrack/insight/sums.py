@@ -9,11 +9,9 @@ it is answered from the smallest table that has those columns, or else from the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import (
@@ -23,7 +21,6 @@ from sqlalchemy import (
     FromClause,
     Select,
     Text,
-    and_,
     case,
     delete,
     func,
@@ -34,7 +31,7 @@ from sqlalchemy import (
 from flasktrack.core.clocks import QUARTER
 from flasktrack.insight.copy_tables import SUMS, Sums, copied, record
 from flasktrack.insight.filter import RecordFilter
-from flasktrack.insight.inserting import arrow_schema, each, fetch_rows, found_first, insert_rows
+from flasktrack.insight.inserting import arrow_schema, each, fetch_rows, insert_rows, late_materialized
 from flasktrack.insight.quarter_hours import quarter_hour
 
 _TOGETHER = {
@@ -51,7 +48,7 @@ _COUNTED = ["count_all", "failed_count", "seq_min", "seq_max", "occurred_at_min"
 """How they are counted in the copy's rows, and what Arrow calls that."""
 _QUARTER = 1_000_000 * QUARTER
 _KEYS_AT_ONCE = 20_000
-_BETWEEN, _BYTES = "\0", 8  # the parts of a key, and of its print
+_BETWEEN = "\0"  # stands between the parts of a key
 _AT_ONCE = 200_000  # positions whose sums are made at once, where all are made anew
 _OUTCOMES = {"denied": ("denied",), "failed": ("failure",), "not_successful": ("denied", "failure")}
 
@@ -136,13 +133,10 @@ def _put(connection: Connection, organization_id: str, sums: Sums, fresh: pa.Tab
         some = fresh.slice(start, _KEYS_AT_ONCE)
         some = some.add_column(len(sums.key) + 1, "found_by", _prints(sums, some)).cast(schema)
         given = select(each(some["found_by"].unique().to_pylist(), BigInteger))
-        known = found_first(connection, table, partial(_is_given, organization_id, given))
+        of_them = table.c.organization_id == organization_id, table.c.found_by.in_(given)
+        known = late_materialized(connection, table, *of_them)
         taken = fetch_rows(connection, schema, delete(table).where(known).returning(*table.c))
         insert_rows(connection, table, _put_together([*sums.key, "found_by"], [some, taken]))
-
-
-def _is_given(organization_id: str, given: Select[Any], sums: FromClause) -> ColumnElement[bool]:
-    return and_(sums.c.organization_id == organization_id, sums.c.found_by.in_(given))
 
 
 def _put_together(key: Sequence[str], counted: Sequence[pa.Table]) -> pa.Table:
@@ -159,15 +153,16 @@ def _prints(sums: Sums, rows: pa.Table) -> pa.Array:
         return rows["quarter"].fill_null(0)
     parts = [rows[name].fill_null("") for name in ("organization_id", *sums.key)]
     keys = pc.binary_join_element_wise(*parts, _BETWEEN).cast(pa.binary()).to_pylist()
-    digests = b"".join([blake2b(key, digest_size=_BYTES).digest() for key in keys])
-    return pa.array(np.frombuffer(digests, ">i8").astype("i8"))
+    return pa.array([_print(key) for key in keys], pa.int64())
 
 
 def key_print(*key: str | None) -> int:
     """64 bits that tell a key from almost every other: a column of them is far quicker to look through than names."""
-    joined = _BETWEEN.join(part or "" for part in key)
-    digest = blake2b(joined.encode(errors="replace"), digest_size=_BYTES).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    return _print(_BETWEEN.join(part or "" for part in key).encode(errors="replace"))
+
+
+def _print(joined: bytes) -> int:
+    return int.from_bytes(blake2b(joined, digest_size=8).digest(), "big", signed=True)
 
 
 def _fitting(chosen: RecordFilter, wanted: set[str]) -> Sums | None:

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention.first_uses import find_first_uses, on_uses
 from flasktrack.insight.attention.look import (
     MOST_HITS,
     MOST_ROWS,
@@ -27,6 +26,7 @@ from flasktrack.insight.attention.look import (
     together,
     utc,
 )
+from flasktrack.insight.attention.novelty import find_first_uses, hits_on_uses
 from flasktrack.insight.attention.rule import HIGH, LOOKING, LOW, MEDIUM
 from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named
 from flasktrack.insight.attention.series import Series, dense_ends, find_series
@@ -101,17 +101,17 @@ def _successes_after(look: Look, found: Sequence[Series], within: timedelta) -> 
 
 def first_actions(look: Look, set_: Values) -> Found:
     """Rule first_action."""
-    return on_uses(look, "first_action", LOW, find_first_uses(look, "first_action", set_["known"]))
+    return hits_on_uses(look, "first_action", LOW, find_first_uses(look, "first_action", set_["known"]))
 
 
 def first_addresses(look: Look, set_: Values) -> Found:
     """Rule first_address."""
-    return on_uses(look, "first_address", MEDIUM, find_first_uses(look, "first_address", set_["known"]))
+    return hits_on_uses(look, "first_address", MEDIUM, find_first_uses(look, "first_address", set_["known"]))
 
 
 def machines_off_pattern(look: Look, set_: Values) -> Found:
     """Rule machine_pattern."""
-    uses = on_uses(look, "machine_pattern", MEDIUM, find_first_uses(look, "first_of_machine", set_["known"]))
+    uses = hits_on_uses(look, "machine_pattern", MEDIUM, find_first_uses(look, "first_of_machine", set_["known"]))
     return together(uses, gravest(_busy_days(look, set_)))
 
 
@@ -163,7 +163,7 @@ def _acts_on_access(look: Look, set_: Values) -> Found:
 def _first_roles(look: Look) -> Found:
     uses = find_first_uses(look, "first_role", known=1)
     hits = (
-        Hit("role_change", LOW, use.said, 1, 1, RecordFilter(positions=(use.first,)), aware(use.occurred_at))
+        Hit("role_change", LOW, use.said, 1, 1, RecordFilter(positions=(use.seq,)), aware(use.occurred_at))
         for use in uses
     )
     return gravest(hits, uses[0].total if uses else 0)

@@ -17,15 +17,16 @@ from itertools import repeat
 from queue import SimpleQueue
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam
+from sqlalchemy import ColumnElement, Select
 
 from flasktrack.insight import copy_tables
-from flasktrack.insight.attention import access, changes, first_uses, times
+from flasktrack.insight.attention import access, changes, novelty, times
 from flasktrack.insight.attention.look import (
     DEFAULT_DAYS,
     FIRST,
     LAST,
     MOST_RECORDS,
+    ORGANIZATION,
     Found,
     Hit,
     Look,
@@ -71,7 +72,7 @@ BY_TIMES: dict[str, Callable[[Values], ColumnElement[bool]]] = {
 }
 """Which records a rule looks at, where mostly there are none, and one statement tells."""
 _AT_ONCE = 3
-"""Rules that are asked at once, each through a connection, since an answer waits for Python as well."""
+"""Connections through which rules are asked at once: while Python reads one answer, the database finds another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +120,30 @@ def find_attention(
         span = find_span(connection, organization.id, since, until, days)
         if not span.last:
             return Attention(span, {name: Found() for name in asked})
-        look = Look(connection, organization.id, zone, span).knowing(first_uses.NUMBERS)
-        if by_acts := _of(thresholds, asked, BY_ACTS):
-            look = look.knowing(numbers_by_acts(by_acts))
+        look = Look(connection, organization.id, zone, span).knowing(novelty.COUNT_USES)
+        if by_acts := _hashable(thresholds, asked, BY_ACTS):
+            look = look.knowing(count_acts(by_acts))
 
-    together = [name for name in ASK if name in asked and name in BY_TIMES]
+    # One statement tells whether there is anything for these, but it reads every record: so a worker asks it.
+    counted_together = [name for name in ASK if name in asked and name in BY_TIMES]
     alone = [[name] for name in ASK if name in asked and name not in BY_TIMES]
     jobs = SimpleQueue[Sequence[str] | None]()
-    for names in (*alone, together, *repeat(None, _AT_ONCE)):
+    for names in (*alone, counted_together, *repeat(None, _AT_ONCE)):
         jobs.put(names)
 
     def work() -> dict[str, Found]:
         """Answer for rules until none is left, through one connection: nobody who holds one waits for another."""
         found: dict[str, Found] = {}
+        names = jobs.get()
+        if names is None:
+            return found
         with questions.copy.engine.connect() as connection:
             mine = replace(look, connection=connection)
-            for names in iter(jobs.get, None):
-                by_times = _of(thresholds, names, BY_TIMES)
-                asked_of = mine.knowing(numbers_by_times(by_times)) if by_times else mine
-                found |= {name: ASK[name](asked_of, thresholds[name]) for name in names}
+            while names is not None:
+                by_times = _hashable(thresholds, names, BY_TIMES)
+                knowing = mine.knowing(count_records(by_times)) if by_times else mine
+                found |= {name: ASK[name](knowing, thresholds[name]) for name in names}
+                names = jobs.get()
         return found
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -146,21 +152,20 @@ def find_attention(
     return Attention(span, {name: answers[name] for name in asked})
 
 
-def _of(thresholds: Thresholds, asked: Sequence[str], rules: Container[str]) -> dict[str, tuple[Any, ...]]:
+def _hashable(thresholds: Thresholds, asked: Sequence[str], rules: Container[str]) -> dict[str, tuple[Any, ...]]:
     """The thresholds of those rules that are asked, as `built_once` can remember them."""
     return {name: tuple(thresholds[name].items()) for name in asked if name in rules}
 
 
 @built_once
-def numbers_by_acts(thresholds: Values) -> Select[Any]:
-    """SELECT, by rule, of how many sums the acts can be among those that are looked at, and are what it looks at."""
+def count_acts(by_rule: Values) -> Select[Any]:
+    """SELECT, by rule, how many of the copy's sums may hold an act that is looked at and meets the rule's condition."""
     acts = copy_tables.by_actor.table.c
-    meant = {name: BY_ACTS[name](dict(values), acts) for name, values in thresholds.items()}
-    organization = bindparam("organization_id", type_=Text)
-    return how_many(meant).where(acts.organization_id == organization, acts.newest >= FIRST, acts.oldest <= LAST)
+    meant = {name: BY_ACTS[name](dict(values), acts) for name, values in by_rule.items()}
+    return how_many(meant).where(acts.organization_id == ORGANIZATION, acts.newest >= FIRST, acts.oldest <= LAST)
 
 
 @built_once
-def numbers_by_times(thresholds: Values) -> Select[Any]:
-    """SELECT, by rule, how many records are what it looks at."""
-    return how_many({name: BY_TIMES[name](dict(values)) for name, values in thresholds.items()}).where(seen())
+def count_records(by_rule: Values) -> Select[Any]:
+    """SELECT, by rule, how many of the records that are looked at meet its condition."""
+    return how_many({name: BY_TIMES[name](dict(values)) for name, values in by_rule.items()}).where(seen())

@@ -58,6 +58,7 @@ TOLD = (
 _record = copy_tables.record.c
 looks = _record.action.in_(LOOKING)
 """Whether an act only looks."""
+ORGANIZATION = bindparam("organization_id", type_=Text)
 FIRST, LAST, BACK = (bindparam(name, type_=BigInteger) for name in ("first", "last", "back"))
 """Of the look that a statement is asked through: `Look.rows` gives them, and the organization."""
 Statement = TypeVar("Statement", Select[Any], CompoundSelect[Any])
@@ -65,8 +66,7 @@ Statement = TypeVar("Statement", Select[Any], CompoundSelect[Any])
 
 def seen(record: Any = _record, *, back: bool = False) -> ColumnElement[bool]:
     """Whether a record (columns of the copy's `record`) is looked at; with `back`, or is one of those before."""
-    organization = bindparam("organization_id", type_=Text)
-    return and_(record.organization_id == organization, record.seq.between(BACK if back else FIRST, LAST))
+    return and_(record.organization_id == ORGANIZATION, record.seq.between(BACK if back else FIRST, LAST))
 
 
 def looked_at(*columns: ColumnElement[Any], back: bool = False) -> Select[Any]:
@@ -102,7 +102,7 @@ def built_once(build: Callable[[Values], Statement]) -> Callable[[Values], State
 class Span:
     """The records that a look covers, inclusive, and when they were recorded (UTC); `cut` where the period has more.
 
-    `back` is the first of those before them that are asked, too. All 0 where there is no record.
+    `back` is the first of those before them that are looked at for the states they left. All 0 without a record.
     """
 
     first: int = 0
@@ -147,7 +147,7 @@ class Found:
 class Look:
     """One look at an organization's records: what rules ask through.
 
-    `without` are rules whose condition is known to be met by none of them.
+    `without` are the rules, and kinds of first uses, that are known to have nothing to find.
     """
 
     connection: Connection
@@ -156,14 +156,14 @@ class Look:
     span: Span
     without: frozenset[str] = frozenset()
 
-    def has_none(self, rule: str) -> bool:
-        """Whether it is known that no record meets a rule's condition: then there is nothing to ask."""
-        return rule in self.without
+    def has_none(self, name: str) -> bool:
+        """Whether it was counted that nothing meets the condition of that name: then there is nothing to ask."""
+        return name in self.without
 
     def knowing(self, numbers: Select[Any]) -> Look:
-        """The same, once it was counted, by rule, how many records can meet a condition: most rules have none."""
+        """The same look, after it counted by name what can meet each condition: most have nothing."""
         (counted,) = self.rows(numbers)
-        none = (rule for rule, number in counted._mapping.items() if not number)
+        none = (name for name, number in counted._mapping.items() if not number)
         return replace(self, without=self.without.union(none))
 
     def rows(self, statement: Select[Any] | CompoundSelect[Any], **bound: Any) -> Sequence[Row[Any]]:
@@ -174,8 +174,11 @@ class Look:
 
     def newest(self, statement: Select[Any]) -> tuple[Sequence[Row[Any]], str | None]:
         """The answer to `newest_of`, and a sentence where there are more such records."""
-        rows = self.rows(statement, first=max(self.span.first, self.span.last - _VERY_NEWEST))
-        if len(rows) < MOST_ROWS:  # or else, to put all in order would take far longer than to count them
+        rows: Sequence[Row[Any]] = ()
+        very_newest = self.span.last - _VERY_NEWEST + 1
+        if very_newest > self.span.first:  # to put all in order takes far longer than to count them
+            rows = self.rows(statement, first=very_newest)
+        if len(rows) < MOST_ROWS:
             rows = self.rows(statement)
         if len(rows) < MOST_ROWS:
             return rows, None

@@ -1,7 +1,7 @@
 """The rules: what each looks for, why a regulator wants it looked at, and what an organization may set.
 
 docs/attention.md documents every one of them, and a test keeps the two in step. What a rule asks is in the modules
-`times`, `changes` and `access`.
+`times`, `changes`, `access` and `novelty`.
 """
 
 from __future__ import annotations

@@ -216,6 +216,7 @@ def _crowded(set_: Values) -> Select[Any]:
 
 
 def is_late(set_: Values) -> ColumnElement[bool]:
+    """Whether an act was recorded long after it occurred; views and searches are left aside."""
     return and_(~looks, _record.occurred_at < _record.recorded_at - timedelta(hours=set_["hours"]))
 
 
@@ -238,6 +239,7 @@ def _late(acts: Sequence[Any]) -> str:
 
 
 def is_ahead(set_: Values) -> ColumnElement[bool]:
+    """Whether an act is said to have occurred after it was recorded."""
     return _record.occurred_at > _record.recorded_at + timedelta(minutes=set_["minutes"])
 
 

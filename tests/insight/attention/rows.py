@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, create_engine, func, insert
 
 from flasktrack.insight import copy_tables, first_uses, sums
-from flasktrack.insight.attention.attention import ASK, BY_ACTS, BY_TIMES, numbers_by_acts, numbers_by_times
-from flasktrack.insight.attention.first_uses import NUMBERS
+from flasktrack.insight.attention.attention import ASK, BY_ACTS, BY_TIMES, count_acts, count_records
 from flasktrack.insight.attention.look import Found, Hit, Look, find_span
+from flasktrack.insight.attention.novelty import COUNT_USES
 from flasktrack.insight.attention.thresholds import DEFAULTS
 from flasktrack.insight.copy_tables import copied
 
@@ -68,7 +68,7 @@ def holding(engine: Engine, acts: Iterable[dict[str, Any]]) -> Iterator[Connecti
             reached = {"last_seq": len(rows), "last_hash": b"", "records": len(rows), "failed": 0}
             connection.execute(insert(copy_tables.progress).values(organization_id=HERE, **reached))
             sums.renew(connection, HERE)
-            first_uses.renew(connection, HERE, len(rows))
+            first_uses.renew(connection, HERE)
         yield connection
         connection.rollback()
 
@@ -89,13 +89,14 @@ def ask(
     back: int = 1,
     **set_: Any,
 ) -> Found:
-    """What a rule finds; the look begins at position `first`. Every hit's filter selects as many records as it says."""
+    """What a rule finds in a look from position `first`, which knows the records from `back`. To know beforehand what
+    there is none of changes nothing, and every hit's filter selects as many records as it says."""
     with holding(engine, given) as connection:
         seen = look(connection, zone, first=first, back=back)
         values = {**DEFAULTS[rule], **set_}
         found = ASK[rule](seen, values)
-        knowing = seen.knowing(NUMBERS)  # to know whether there is anything to look at changes nothing
-        for rules, numbers in ((BY_ACTS, numbers_by_acts), (BY_TIMES, numbers_by_times)):
+        knowing = seen.knowing(COUNT_USES)
+        for rules, numbers in ((BY_ACTS, count_acts), (BY_TIMES, count_records)):
             if rule in rules:
                 knowing = knowing.knowing(numbers({rule: tuple(values.items())}))
         assert ASK[rule](knowing, values) == found

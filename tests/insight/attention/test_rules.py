@@ -272,3 +272,10 @@ def test_actors_that_no_filter_can_ask_for_are_left_to_the_verification(engine: 
 def test_nothing_is_found_where_there_is_nothing(engine: Engine) -> None:
     for rule in RULES:
         assert ask(engine, rule, []).total == 0
+
+
+def test_a_value_that_no_filter_can_ask_for_is_no_hit(engine: Engine) -> None:
+    """An altered record may hold it; the other first uses are counted without it."""
+    acts = [*known(50, ip="10.0.0.1"), *(act(NOON + HOUR, ip=ip) for ip in ("203.0.113.77", "9" * 300, ""))]
+    found = ask(engine, "first_address", acts, first=51)
+    assert (found.total, len(found.hits), found.severities) == (1, 1, {"medium": 1})

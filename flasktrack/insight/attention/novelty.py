@@ -1,4 +1,4 @@
-"""First uses: what an actor who is long known here did for the first time ever; see `insight.first_uses`."""
+"""Novelty: what somebody long known here did for the first time ever, asked of the copy's first uses."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from flasktrack.insight.attention.look import (
     FIRST,
     LAST,
     MOST_HITS,
+    ORGANIZATION,
     Found,
     Hit,
     Look,
@@ -27,21 +28,23 @@ from flasktrack.insight.attention.said import counted, shortened
 
 _record, _use = copy_tables.record.c, copy_tables.first_use.c
 _person = _use.actor_type == "user"
-FIELDS = {"action": "actions", "credential_id": "credentials", "ip": "ips"}
+_FIELDS = {"action": "actions", "credential_id": "credentials", "ip": "ips"}
 """The filter's field, by kind; it has none for roles."""
 _DONE = {"action": "used", "actor_role": "acted as", "credential_id": "acted through", "ip": "acted from"}
 
 
 class FirstUse(NamedTuple):
-    """An actor's first use of a value: the position of that act, which was the actor's act number `ordinal`, and when
-    it occurred. `total` is how many first uses there are, also those that are not given."""
+    """An actor's first use of a value: its position, as which of the actor's acts (`ordinal`), and when it occurred.
+
+    `total` is how many first uses there are, also those that are not given.
+    """
 
     kind: str
     actor_type: str
     actor_id: str
     actor_name: str | None
     value: str
-    first: int
+    seq: int
     ordinal: int
     occurred_at: datetime | None
     total: int
@@ -59,13 +62,13 @@ class FirstUse(NamedTuple):
         return f"{who} {_DONE[self.kind]} {shortened(self.value)} for the first time, after {known}."
 
 
-MEANT = {
+_MEANT = {
     "first_action": and_(_person, _use.kind == "action", _use.value.not_in(LOOKING)),
     "first_address": and_(_person, _use.kind == "ip"),
     "first_role": and_(_person, _use.kind == "actor_role"),
-    "first_of_machine": and_(~_person, _use.kind.in_(FIELDS)),
+    "first_of_machine": and_(~_person, _use.kind.in_(_FIELDS)),
 }
-"""Which first uses are asked for together."""
+"""Conditions on the first uses, by the name under which they are asked for."""
 
 
 def _first_uses(meant: ColumnElement[bool]) -> Select[Any]:
@@ -77,31 +80,31 @@ def _first_uses(meant: ColumnElement[bool]) -> Select[Any]:
             _record.occurred_at, func.count().over(),
         )
         .join(copy_tables.first_use, and_(_use.organization_id == _record.organization_id, _use.seq == _record.seq))
-        .where(_use.seq.between(FIRST, LAST), _record.actor_seq > bindparam("known", type_=BigInteger), meant)
+        .where(_record.actor_seq > bindparam("known", type_=BigInteger), meant)
         .order_by(_use.seq.desc(), _use.kind)
         .limit(MOST_HITS)
     )  # fmt: skip
 
 
-_FIRST_USES = {name: _first_uses(meant) for name, meant in MEANT.items()}
-NUMBERS = how_many(MEANT).where(
-    _use.organization_id == bindparam("organization_id", type_=Text), _use.seq.between(FIRST, LAST)
-)
+_FIRST_USES = {name: _first_uses(meant) for name, meant in _MEANT.items()}
+COUNT_USES = how_many(_MEANT).where(_use.organization_id == ORGANIZATION, _use.seq.between(FIRST, LAST))
 """SELECT how many of them there are at all: mostly none of some."""
 
 
 def find_first_uses(look: Look, meant: str, known: int) -> list[FirstUse]:
-    """The newest first uses that are MEANT, by actors who had done so many acts before."""
+    """The newest first uses that are meant (`first_action`, `first_address`, `first_role` or `first_of_machine`), by
+    actors with at least `known` acts before."""
     if look.has_none(meant):
         return []
     return [FirstUse._make(row) for row in look.rows(_FIRST_USES[meant], known=known)]
 
 
-def on_uses(look: Look, rule: str, severity: str, uses: Sequence[FirstUse]) -> Found:
+def hits_on_uses(look: Look, rule: str, severity: str, uses: Sequence[FirstUse]) -> Found:
     """Hits whose records are all that the actor did with the value."""
     by_kind = defaultdict(list)
     for use in uses:
-        if can_be_chosen("actors", (use.actor,)) and can_be_chosen(FIELDS[use.kind], (use.value,)):
+        # An altered record may hold what no filter can ask for; that is not counted.
+        if can_be_chosen("actors", (use.actor,)) and can_be_chosen(_FIELDS[use.kind], (use.value,)):
             by_kind[use.kind].append(use)
     hits = [hit for kind, found in by_kind.items() for hit in _hits(look, rule, severity, kind, found)]
     return gravest(hits, uses[0].total - len(uses) + len(hits) if uses else 0)
@@ -109,13 +112,13 @@ def on_uses(look: Look, rule: str, severity: str, uses: Sequence[FirstUse]) -> F
 
 def _hits(look: Look, rule: str, severity: str, kind: str, uses: Sequence[FirstUse]) -> Iterator[Hit]:
     actors = {"types": [use.actor_type for use in uses], "ids": [use.actor_id for use in uses]}
-    first = min(use.first for use in uses)
+    first = min(use.seq for use in uses)
     rows = look.rows(_ACTS[kind], **actors, values=[use.value for use in uses], first=first)
     acts = {tuple(row)[:3]: row for row in rows}
     for use in uses:
         row = acts.get((use.actor_type, use.actor_id, use.value))
         if row is not None:  # or else an erasure came between the questions
-            chosen = {"actors": (use.actor,), FIELDS[kind]: (use.value,)}
+            chosen = {"actors": (use.actor,), _FIELDS[kind]: (use.value,)}
             yield from look.hit(rule, severity, use.said, row.acts, row.last, **chosen)
 
 
@@ -131,4 +134,4 @@ def _acts_with(kind: str) -> Select[Any]:
     )
 
 
-_ACTS = {kind: _acts_with(kind) for kind in FIELDS}
+_ACTS = {kind: _acts_with(kind) for kind in _FIELDS}
