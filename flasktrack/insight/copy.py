@@ -114,7 +114,10 @@ class Copy:
             erasures = list_erasures(connection, organization_id)  # after `newest`: all up to there are known
             again = [one for one in erasures if state.last_seq < one.seq <= newest and one.first <= state.last_seq]
             if again:
-                self._take_in_again(connection, organization_id, again, state.last_seq, erasures)
+                try:
+                    self._take_in_again(connection, organization_id, again, state, erasures)
+                except _Overtaken:
+                    return self.state(organization_id)
                 state = self.state(organization_id)
             parts = read_records(self.source, connection, organization_id, state.last_seq + 1, newest, erasures)
             with closing(parts):  # before the connection, which they read
@@ -183,12 +186,18 @@ class Copy:
         return reached
 
     def _take_in_again(
-        self, source: Connection, organization_id: str, again: Sequence[Erasure], last: int, erasures: Sequence[Erasure]
+        self,
+        source: Connection,
+        organization_id: str,
+        again: Sequence[Erasure],
+        state: CopyState,
+        erasures: Sequence[Erasure],
     ) -> None:
         """Read the records of which something was erased once more, and forget what was found in them."""
         with self.engine.begin() as connection:
+            _claim(connection, organization_id, state)
             for one in again:
-                end = min(one.last, last)
+                end = min(one.last, state.last_seq)
                 for table in _PRUNED:
                     within = table.c.organization_id == organization_id, table.c.seq.between(one.first, end)
                     connection.execute(delete(table).where(*within))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +79,14 @@ def check_kept(copy: Copy, organization_id: str = LAB) -> None:
 
 def check_first_uses(copy: Copy, organization_id: str) -> None:
     """They are what looking through the records gives."""
-    names = ("seq", "actor_type", "actor_id", *first_uses.KINDS)
+    names = ("seq", "failed", "actor_type", "actor_id", *first_uses.KINDS)
     expected: dict[tuple[Any, ...], int] = {}
-    for seq, *used in rows(copy, *(record.c[name] for name in names), organization_id=organization_id):
+    for seq, code, *used in rows(copy, *(record.c[name] for name in names), organization_id=organization_id):
         actor, values = used[:2], used[2:]
         for kind, value in zip(first_uses.KINDS, values, strict=True):
-            if None not in (*actor, value) and seq >= 1:  # what stands before the first position is never asked
+            if (
+                code is None and value and None not in actor and seq >= 1
+            ):  # what stands before the first position is never asked
                 expected.setdefault((kind, *actor, value), seq)
     with copy.engine.connect() as connection:
         columns = (first_use.c[name] for name in ("kind", "actor_type", "actor_id", "value", "seq"))
@@ -356,6 +360,40 @@ def test_two_processes_that_share_a_server_count_no_record_twice(
         one.take_in(LAB)
     assert len(rows(one, record.c.seq)) == SIZE
     check_kept(one)
+    for copy in (one, other):
+        copy.engine.dispose()
+
+
+@pytest.mark.parametrize("meanwhile", ["an erasure", "another history"])
+def test_two_processes_that_share_a_server_wait_for_each_other(
+    postgresql_url: str, copied_lab: Copy, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """While one takes records in again or anew, the other does the same, or forgets them."""
+    one, other = (open_copy(copied_lab.source, postgresql_url) for _ in range(2))
+    one.take_in(LAB)
+    if meanwhile == "an erasure":
+        with writing(copied_lab.source) as connection:
+            erase(connection, LAB, 3, 5, ["context"], actor=("user", "u-9"), reason="Article 17")
+    else:
+        grow(copied_lab.source, LAB, event(SIZE + 1))
+    last_step = "renew" if meanwhile == "an erasure" else "add"
+    work, begun, enough = getattr(first_uses, last_step), threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any) -> None:
+        work(*arguments)
+        begun.set()
+        enough.wait(0.5)  # nobody sets it: as long as the other one may need to come in between
+
+    monkeypatch.setattr(first_uses, last_step, slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(one.take_in, LAB)
+        assert begun.wait(30)
+        second = pool.submit(other.take_in if meanwhile == "an erasure" else other._forget, LAB)
+        first.result(30)
+        second.result(30)
+    positions = [seq for (seq,) in rows(other, record.c.seq)]
+    assert positions == ([] if meanwhile == "another history" else list(range(1, SIZE + 2)))
+    check_kept(other)
     for copy in (one, other):
         copy.engine.dispose()
 

@@ -17,7 +17,6 @@ from flasktrack.insight.attention.look import (
     Found,
     Hit,
     Look,
-    aware,
     built_once,
     gravest,
     looked_at,
@@ -31,7 +30,6 @@ from flasktrack.insight.attention.rule import HIGH, LOOKING, LOW, MEDIUM
 from flasktrack.insight.attention.said import counted, grouped, lasting, listed, named
 from flasktrack.insight.attention.series import Series, dense_ends, find_series
 from flasktrack.insight.attention.thresholds import Values
-from flasktrack.insight.filter import RecordFilter
 
 _INSTANT, _DAY = timedelta(microseconds=1), timedelta(days=1)
 _FAILED = ("denied", "failure")
@@ -162,11 +160,7 @@ def _acts_on_access(look: Look, set_: Values) -> Found:
 
 def _first_roles(look: Look) -> Found:
     uses = find_first_uses(look, "first_role", known=1)
-    hits = (
-        Hit("role_change", LOW, use.said, 1, 1, RecordFilter(positions=(use.seq,)), aware(use.occurred_at))
-        for use in uses
-    )
-    return gravest(hits, uses[0].total if uses else 0)
+    return gravest((use.hit("role_change", LOW) for use in uses), uses[0].total if uses else 0)
 
 
 def gives_access(set_: Values, act: Any = _record) -> ColumnElement[bool]:

@@ -18,6 +18,7 @@ from flasktrack.insight.attention.look import (
     Found,
     Hit,
     Look,
+    aware,
     can_be_chosen,
     gravest,
     how_many,
@@ -25,6 +26,8 @@ from flasktrack.insight.attention.look import (
 )
 from flasktrack.insight.attention.rule import LOOKING
 from flasktrack.insight.attention.said import counted, shortened
+from flasktrack.insight.filter import RecordFilter
+from flasktrack.insight.first_uses import used_value
 
 _record, _use = copy_tables.record.c, copy_tables.first_use.c
 _person = _use.actor_type == "user"
@@ -59,7 +62,16 @@ class FirstUse(NamedTuple):
         """In a sentence."""
         who = shortened(self.actor_name or self.actor_id)
         known = counted(self.ordinal - 1, "earlier act")
-        return f"{who} {_DONE[self.kind]} {shortened(self.value)} for the first time, after {known}."
+        return f"{who} {_DONE[self.kind]} {shortened(self.value)} for the first time on record, after {known}."
+
+    @property
+    def can_be_chosen(self) -> bool:
+        """Whether a filter can ask for all that the actor did with the value; it may hold what none can ask for."""
+        return can_be_chosen("actors", (self.actor,)) and can_be_chosen(_FIELDS[self.kind], (self.value,))
+
+    def hit(self, rule: str, severity: str) -> Hit:
+        """The hit on this act alone."""
+        return Hit(rule, severity, self.said, 1, 1, RecordFilter(positions=(self.seq,)), aware(self.occurred_at))
 
 
 _MEANT = {
@@ -71,6 +83,13 @@ _MEANT = {
 """Conditions on the first uses, by the name under which they are asked for."""
 
 
+# Not by its position alone: whoever got round the primary key may have put another record there.
+_is_it = and_(
+    *(_use[name] == _record[name] for name in ("organization_id", "seq", "actor_type", "actor_id")),
+    _use.value == used_value(_use.kind),
+)
+
+
 def _first_uses(meant: ColumnElement[bool]) -> Select[Any]:
     """SELECT the newest first uses that are meant, among the records that are looked at; of actors who had done `known`
     acts before: for whoever is new, everything is a first use."""
@@ -79,7 +98,7 @@ def _first_uses(meant: ColumnElement[bool]) -> Select[Any]:
             _use.kind, _use.actor_type, _use.actor_id, _record.actor_name, _use.value, _use.seq, _record.actor_seq,
             _record.occurred_at, func.count().over(),
         )
-        .join(copy_tables.first_use, and_(_use.organization_id == _record.organization_id, _use.seq == _record.seq))
+        .join(copy_tables.first_use, _is_it)
         .where(_record.actor_seq > bindparam("known", type_=BigInteger), meant)
         .order_by(_use.seq.desc(), _use.kind)
         .limit(MOST_HITS)
@@ -101,12 +120,14 @@ def find_first_uses(look: Look, meant: str, known: int) -> list[FirstUse]:
 
 def hits_on_uses(look: Look, rule: str, severity: str, uses: Sequence[FirstUse]) -> Found:
     """Hits whose records are all that the actor did with the value."""
-    by_kind = defaultdict(list)
+    hits, by_kind = list[Hit](), defaultdict[str, list[FirstUse]](list)
     for use in uses:
-        # An altered record may hold what no filter can ask for; that is not counted.
-        if can_be_chosen("actors", (use.actor,)) and can_be_chosen(_FIELDS[use.kind], (use.value,)):
+        if use.can_be_chosen:
             by_kind[use.kind].append(use)
-    hits = [hit for kind, found in by_kind.items() for hit in _hits(look, rule, severity, kind, found)]
+        else:
+            hits.append(use.hit(rule, severity))
+    for kind, found in by_kind.items():
+        hits += _hits(look, rule, severity, kind, found)
     return gravest(hits, uses[0].total - len(uses) + len(hits) if uses else 0)
 
 
@@ -126,7 +147,7 @@ def _acts_with(kind: str) -> Select[Any]:
     """SELECT how often, and when last, the actors that are bound did something with the values that are."""
     names = ("types", "ids", "values")
     uses = (func.unnest(bindparam(name, type_=ARRAY(Text))).label(name) for name in names)
-    use, key = select(*uses).subquery("use").c, (_record.actor_type, _record.actor_id, _record[kind])
+    use, key = select(*uses).distinct().subquery("use").c, (_record.actor_type, _record.actor_id, _record[kind])
     return (
         looked_at(*key, func.count().label("acts"), func.max(_record.occurred_at).label("last"))
         .join(use.types.table, and_(*(column == use[name] for column, name in zip(key, names, strict=True))))

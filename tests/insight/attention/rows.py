@@ -100,6 +100,7 @@ def ask(
             if rule in rules:
                 knowing = knowing.knowing(numbers({rule: tuple(values.items())}))
         assert ASK[rule](knowing, values) == found
+        assert sum(found.severities.values()) == found.total
         for hit in found.hits:
             assert selected(connection, hit) == hit.linked <= hit.records
         return found

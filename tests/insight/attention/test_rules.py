@@ -221,7 +221,7 @@ def test_a_first_use_is_one_in_the_whole_history(engine: Engine) -> None:
     many = [act(NOON + HOUR, action=f"do-{number}") for number in range(60)]
     found = ask(engine, "first_action", [*acts, *many], first=212)
     assert (found.total, len(found.hits), found.severities) == (60, 50, {"low": 60})
-    assert found.hits[0].why == "u-1 used do-59 for the first time, after 270 earlier acts."
+    assert found.hits[0].why == "u-1 used do-59 for the first time on record, after 270 earlier acts."
 
 
 def test_two_series_are_two_hits_and_a_success_after_one_makes_it_grave(engine: Engine) -> None:
@@ -274,8 +274,25 @@ def test_nothing_is_found_where_there_is_nothing(engine: Engine) -> None:
         assert ask(engine, rule, []).total == 0
 
 
-def test_a_value_that_no_filter_can_ask_for_is_no_hit(engine: Engine) -> None:
-    """An altered record may hold it; the other first uses are counted without it."""
-    acts = [*known(50, ip="10.0.0.1"), *(act(NOON + HOUR, ip=ip) for ip in ("203.0.113.77", "9" * 300, ""))]
+def test_values_that_no_filter_can_ask_for_hide_no_hit(engine: Engine) -> None:
+    """Each leads to its record, and an address that is empty is none."""
+    noise = (f"{number:0600}" for number in range(45))
+    acts = [*known(50, ip="10.0.0.1"), *(act(NOON + HOUR, ip=ip) for ip in ("203.0.113.77", *noise, ""))]
     found = ask(engine, "first_address", acts, first=51)
-    assert (found.total, len(found.hits), found.severities) == (1, 1, {"medium": 1})
+    assert (found.total, len(found.hits), found.severities) == (46, 46, {"medium": 46})
+    assert [hit.records for hit in found.hits] == [1] * 46
+    assert any("203.0.113.77" in hit.why for hit in found.hits)
+
+
+def test_another_record_at_the_same_position_is_no_first_use(engine: Engine) -> None:
+    """Somebody may have got round the primary key."""
+    acts = [*known(60, ip="10.0.0.1"), act(NOON + HOUR, ip="203.0.113.9"), act(NOON + HOUR, ip="203.0.113.9")]
+    mallory = act(NOON + HOUR, seq=61, actor_id="mallory", actor_seq=100, ip=None, failed="chain_broken")
+    found = ask(engine, "first_address", [*acts, mallory], first=61)
+    assert [(hit.records, hit.why.split()[0]) for hit in found.hits] == [(2, "u-1")]
+
+
+def test_what_an_altered_record_says_makes_nothing_known(engine: Engine) -> None:
+    altered = act(ip="203.0.113.9", failed="record_modified")
+    acts = [altered, *known(60, ip="10.0.0.1"), act(NOON + HOUR, ip="203.0.113.9")]
+    assert ask(engine, "first_address", acts, first=62).total == 1
