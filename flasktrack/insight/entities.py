@@ -15,7 +15,7 @@ from flasktrack.insight.questions import Questions
 from flasktrack.insight.relations import next_to
 from flasktrack.insight.words import contains, split_words
 
-_WINDOWS = (50_000, 1_000_000)
+_WINDOWS = (50_000, 250_000, 1_000_000)
 """How many positions back the entities that were touched last are looked for, before all records are."""
 
 _record = copy_tables.record.c
