@@ -34,6 +34,10 @@ class UnknownOrganization(FlaskTrackError):
     """The database holds no such organization."""
 
 
+class EmptyDatabase(UnknownOrganization):
+    """The database holds no organization at all yet."""
+
+
 class NotPermitted(FlaskTrackError):
     """Something that the roles of whoever asks do not let them do; nothing was done."""
 

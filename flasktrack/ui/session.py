@@ -16,7 +16,7 @@ from flasktrack.access.demo import demo_principal
 from flasktrack.access.permissions import scope_for
 from flasktrack.access.principal import Principal
 from flasktrack.access.roles import Role
-from flasktrack.errors import NotPermitted, UnknownOrganization
+from flasktrack.errors import EmptyDatabase, NotPermitted, UnknownOrganization
 from flasktrack.insight.copy import Copy
 from flasktrack.insight.following import Follower, Standing, follow
 from flasktrack.settings import Settings
@@ -150,7 +150,7 @@ def _follower_of_settings() -> Follower:
 
 def _chosen(organizations: tuple[Organization, ...], wanted: str | None) -> Organization:
     if not organizations:
-        raise UnknownOrganization(
+        raise EmptyDatabase(
             "The database holds no organization yet.",
             "Run python -m flasktrack import FILE --organization ID, or for a look: python -m flasktrack demo",
         )
