@@ -32,6 +32,7 @@ def popover(page: Page) -> Locator:
 def open_filters(page: Page) -> None:
     page.get_by_test_id("stPopover").get_by_role("button").first.click()
     expect(popover(page).get_by_text("Entity type", exact=True)).to_be_visible(timeout=MILLISECONDS)
+    settle(page)  # what is chosen while the popover is still being drawn is lost
 
 
 def close_filters(page: Page) -> None:
