@@ -92,11 +92,15 @@ def _changed(announced: int, there: str) -> ExportFailed:
 
 def count_selected(ledger: Ledger, chosen: RecordFilter) -> tuple[RecordFilter, int]:
     """The filter up to the newest record that there is now, and how many records meet it."""
-    newest = ledger.newest()
+    counted = up_to(chosen, ledger.newest())
+    return (chosen, 0) if counted is None else (counted, ledger.count(*counted.conditions()))
+
+
+def up_to(chosen: RecordFilter, newest: int) -> RecordFilter | None:
+    """The filter with the newest position as its upper end; None where it begins above that: nothing meets it."""
     if (chosen.seq_first or 1) > newest:
-        return chosen, 0
-    counted = replace(chosen, seq_last=min(newest, chosen.seq_last or newest))
-    return counted, ledger.count(*counted.conditions())
+        return None
+    return replace(chosen, seq_last=min(newest, chosen.seq_last or newest))
 
 
 def _nothing(_done: int, _total: int) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flasktrack.errors import InvalidFilter
-from flasktrack.export.selection import count_selected
+from flasktrack.export.selection import count_selected, up_to
 from flasktrack.insight.filter import RecordFilter
 from flasktrack.insight.questions import Questions
 from flasktrack.store.reader import Ledger
@@ -19,11 +19,8 @@ def records_selected(context: Context, chosen: RecordFilter) -> tuple[RecordFilt
     """The filter up to the newest record that there is now, and how many records meet it."""
     if not context.standing.complete:
         return count_selected(Ledger(context.engine, context.scope), chosen)
-    newest = context.standing.state.last_seq
-    if (chosen.seq_first or 1) > newest:
-        return chosen, 0
-    counted = replace(chosen, seq_last=min(newest, chosen.seq_last or newest))
-    return counted, ask(context, Questions.totals, chosen).records
+    counted = up_to(chosen, context.standing.state.last_seq)
+    return (chosen, 0) if counted is None else (counted, ask(context, Questions.totals, chosen).records)
 
 
 def records_above(context: Context, chosen: RecordFilter, position: int) -> int:
